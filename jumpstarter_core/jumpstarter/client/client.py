@@ -1,0 +1,139 @@
+"""Clients for an exporter at an address."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import grpc
+
+from jumpstarter.common.errors import connection_error
+from jumpstarter.common.grpc import exporter_channel, grpc_options
+from jumpstarter.common.portal import LazyPortal
+
+from . import tree
+from .transport import OPTIONS, ExporterStub
+
+#: Seconds that an exporter gets to tell what it has. gRPC itself gives up a connection that is not answered after 20.
+REPORT_TIMEOUT: Final = 30.0
+
+
+@contextmanager
+def connect_path(
+    path: str,
+    *,
+    allow: list[str],
+    unsafe: bool,
+    insecure: bool = False,
+    passphrase: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    root_certificates: bytes | None = None,
+    verify: bool = True,
+) -> Generator[Any]:
+    """The client of the exporter at *path*, a unix socket or HOST:PORT; closed when the context is left.
+
+    *allow* and *unsafe* as in `jumpstarter.common.importlib.import_class`, the rest as in
+    `jumpstarter.common.grpc.exporter_channel`. Raises ConnectionError when the exporter does not answer.
+    """
+    with ExitStack() as stack:
+        channel = _open(
+            path,
+            stack,
+            options,
+            insecure=insecure,
+            passphrase=passphrase,
+            root_certificates=root_certificates,
+            verify=verify,
+        )
+        # Above the channel: what still runs on the loop may use it to end in order.
+        portal = LazyPortal("the client")
+        stack.callback(portal.close)
+        yield client_on_channel(channel, portal, stack, allow, unsafe)
+
+
+def client_on_path(
+    path: str,
+    portal: Any,
+    stack: ExitStack,
+    *,
+    allow: list[str],
+    unsafe: bool,
+    options: Mapping[str, Any] | None = None,
+    **channel_options: Any,
+) -> Any:
+    """`connect_path` for callers who own *portal* and the *stack* that closes the client."""
+    return client_on_channel(_open(path, stack, options, **channel_options), portal, stack, allow, unsafe)
+
+
+def _open(
+    path: str, stack: ExitStack, options: Mapping[str, Any] | None, **channel_options: Any
+) -> grpc.Channel:
+    channel = exporter_channel(path, options=(*OPTIONS, *grpc_options(options)), **channel_options)
+    stack.callback(channel.close)
+    return channel
+
+
+def client_on_channel(
+    channel: grpc.Channel, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool
+) -> Any:
+    """The client of the exporter behind *channel*. Raises ConnectionError when it does not answer."""
+    from google.protobuf.empty_pb2 import Empty
+
+    stub = ExporterStub(channel)
+    try:
+        report = stub.GetReport(Empty(), timeout=REPORT_TIMEOUT)
+    except grpc.RpcError as error:
+        raise connection_error(error) from None
+    return tree.build(report.reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
+
+
+@asynccontextmanager
+async def client_from_path(
+    path: str,
+    portal: Any,
+    stack: ExitStack,
+    allow: list[str],
+    unsafe: bool,
+    *,
+    tls_config: Any = None,
+    grpc_options: Mapping[str, Any] | None = None,
+    insecure: bool = False,
+    passphrase: str | None = None,
+) -> AsyncGenerator[Any]:
+    """`connect_path` for coroutines; *portal* and *stack* become the client's."""
+    from anyio import to_thread
+
+    def connect() -> Any:
+        return client_on_path(
+            str(path),
+            portal,
+            stack,
+            allow=allow,
+            unsafe=unsafe,
+            options=grpc_options,
+            insecure=insecure,
+            passphrase=passphrase,
+            **_tls(tls_config),
+        )
+
+    yield await to_thread.run_sync(connect)
+
+
+async def client_from_channel(
+    channel: grpc.Channel, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool
+) -> Any:
+    """The client of the exporter behind a channel that the caller owns."""
+    from anyio import to_thread
+
+    return await to_thread.run_sync(client_on_channel, channel, portal, stack, allow, unsafe)
+
+
+def _tls(config: Any) -> dict[str, Any]:
+    """Channel arguments for a ``tls:`` section of a configuration."""
+    import base64
+
+    if config is None:
+        return {}
+    roots = base64.b64decode(config.ca) if config.ca else None
+    return {"root_certificates": roots, "verify": not config.insecure}

@@ -1,0 +1,360 @@
+"""The controller of a lab, as a client sees it: its exporters, its leases, the client's own token.
+
+Calls run in the caller's thread. What the controller refuses becomes a LeaseError or ConnectionError with the controller's
+own reason; a controller that is not there is a ConnectionError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from jumpstarter_protocol import client_pb2 as pb
+
+from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.common.exceptions import ConnectionError, LeaseError
+
+if TYPE_CHECKING:
+    from .watch import LeaseWatch
+
+#: Seconds that one call may take.
+CALL_TIMEOUT: Final = 30.0
+#: Trailing metadata in which our controller tells the kind of a refusal.
+REFUSAL_KEY: Final = "x-jmp-refusal"
+#: Entries of a list that are asked for at a time.
+PAGE_SIZE: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A condition of a lease: Pending, Ready, Unsatisfiable or Invalid; `status` is True, False or Unknown."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exporter:
+    """An exporter of the lab. `enabled` is None where the controller does not tell."""
+
+    namespace: str
+    name: str
+    labels: dict[str, str] = field(default_factory=dict)
+    online: bool = False
+    status: ExporterStatus = ExporterStatus.UNSPECIFIED
+    message: str = ""
+    enabled: bool | None = None
+    deprecated_labels: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_proto(cls, message: pb.Exporter) -> Exporter:
+        namespace, name = split_name(message.name, "exporters")
+        return cls(
+            namespace=namespace,
+            name=name,
+            labels=dict(message.labels),
+            online=message.online,
+            status=ExporterStatus.from_proto(message.status),
+            message=message.status_message,
+            enabled=message.enabled if message.HasField("enabled") else None,
+            deprecated_labels=dict(message.deprecated_labels),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A lease. Times are aware, in UTC; `exporter` is empty until one is assigned."""
+
+    namespace: str
+    name: str
+    client: str = ""
+    exporter: str = ""
+    selector: str = ""
+    exporter_name: str = ""
+    duration: timedelta = timedelta()
+    effective_duration: timedelta = timedelta()
+    begin_time: datetime | None = None
+    end_time: datetime | None = None
+    effective_begin_time: datetime | None = None
+    effective_end_time: datetime | None = None
+    conditions: tuple[Condition, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+    context: dict[str, str] = field(default_factory=dict)
+    deprecated_labels: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_proto(cls, message: pb.Lease) -> Lease:
+        namespace, name = split_name(message.name, "leases")
+        return cls(
+            namespace=namespace,
+            name=name,
+            client=split_name(message.client, "clients")[1] if message.client else "",
+            exporter=split_name(message.exporter, "exporters")[1] if message.exporter else "",
+            selector=message.selector,
+            exporter_name=message.exporter_name,
+            duration=message.duration.ToTimedelta(),
+            effective_duration=message.effective_duration.ToTimedelta(),
+            begin_time=time_of(message, "begin_time"),
+            end_time=time_of(message, "end_time"),
+            effective_begin_time=time_of(message, "effective_begin_time"),
+            effective_end_time=time_of(message, "effective_end_time"),
+            conditions=tuple(
+                Condition(type=c.type, status=c.status, reason=c.reason, message=c.message)
+                for c in message.conditions
+            ),
+            tags=dict(message.tags),
+            context=dict(message.context),
+            deprecated_labels=dict(message.deprecated_labels),
+        )
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of type *kind*, or None."""
+        return next((c for c in self.conditions if c.type == kind), None)
+
+    def is_true(self, kind: str) -> bool:
+        """Whether condition *kind* is True."""
+        condition = self.condition(kind)
+        return condition is not None and condition.status == "True"
+
+    @property
+    def ready(self) -> bool:
+        """Whether an exporter is assigned and may be used."""
+        return self.is_true("Ready")
+
+    @property
+    def failure(self) -> str | None:
+        """Why this lease will never be ready (again); None while it may be."""
+        for kind in ("Unsatisfiable", "Invalid"):
+            if self.is_true(kind):
+                condition = self.condition(kind)
+                assert condition is not None
+                return f"cannot be satisfied: {condition.message or condition.reason}"
+        ready = self.condition("Ready")
+        if ready is not None and ready.status == "False":
+            return f"has ended: {ready.message or ready.reason}"
+        pending = self.condition("Pending")
+        if ready is None and pending is not None and pending.status == "False":
+            return f"was given up: {pending.message or pending.reason}"
+        return None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the lease will end, or has ended; None while nobody can tell."""
+        if self.effective_end_time is not None:
+            return self.effective_end_time
+        if self.end_time is not None:
+            return self.end_time
+        begin = self.effective_begin_time or self.begin_time
+        return None if begin is None else begin + self.duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseEvent:
+    """A lease, and how it stands among those that wait. `position` is 0 where the controller does not tell."""
+
+    lease: Lease
+    position: int = 0
+    reason: str = ""
+    estimate: datetime | None = None
+    longest_slot: timedelta | None = None
+    notice: str = ""
+
+
+def time_of(message: Any, name: str) -> datetime | None:
+    """The time in field *name*; None when it is not set."""
+    return getattr(message, name).ToDatetime(tzinfo=UTC) if message.HasField(name) else None
+
+
+def split_name(resource: str, kind: str) -> tuple[str, str]:
+    """(namespace, name) of ``namespaces/NS/KIND/NAME``. Raises ConnectionError for anything else: it came over the wire."""
+    parts = resource.split("/")
+    if len(parts) != 4 or parts[0] != "namespaces" or parts[2] != kind:
+        raise ConnectionError(
+            f"the controller answered with the name {resource!r}: expected namespaces/NAMESPACE/{kind}/NAME"
+        )
+    return parts[1], parts[3]
+
+
+def identity(kind: str, namespace: str, name: str, token: str) -> tuple[tuple[str, str], ...]:
+    """The metadata by which a controller knows its caller, in the order in which stock peers send it."""
+    return (
+        ("jumpstarter-kind", kind),
+        ("jumpstarter-namespace", namespace),
+        ("jumpstarter-name", name),
+        ("authorization", f"Bearer {token}"),
+    )
+
+
+class Lab:
+    """Calls of a controller over *channel*, as the client *name* of *namespace*."""
+
+    def __init__(self, channel: grpc.Channel, namespace: str, name: str, token: str) -> None:
+        from jumpstarter_protocol.jumpstarter.client.v1 import client_pb2_grpc
+
+        self.namespace = namespace
+        self.name = name
+        self._channel = channel
+        self._stub: Any = client_pb2_grpc.ClientServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._metadata = identity("Client", namespace, name, token)
+
+    @property
+    def parent(self) -> str:
+        """The resource name of the namespace."""
+        return f"namespaces/{self.namespace}"
+
+    def resource(self, kind: str, name: str) -> str:
+        """The resource name of one of the namespace's objects."""
+        return f"{self.parent}/{kind}/{name}"
+
+    def get_exporter(self, name: str, *, show_hidden_labels: bool = False) -> Exporter:
+        """One exporter."""
+        request = pb.GetExporterRequest(
+            name=self.resource("exporters", name), show_hidden_labels=show_hidden_labels
+        )
+        return Exporter.from_proto(self._call(self._stub.GetExporter, request))
+
+    def list_exporters(self, selector: str = "", *, show_hidden_labels: bool = False) -> list[Exporter]:
+        """The exporters that *selector* selects."""
+        request = pb.ListExportersRequest(
+            parent=self.parent, page_size=PAGE_SIZE, filter=selector, show_hidden_labels=show_hidden_labels
+        )
+        pages = self._pages(self._stub.ListExporters, request)
+        return [Exporter.from_proto(item) for page in pages for item in page.exporters]
+
+    def get_lease(self, name: str) -> Lease:
+        """One lease."""
+        request = pb.GetLeaseRequest(name=self.resource("leases", name))
+        return Lease.from_proto(self._call(self._stub.GetLease, request))
+
+    def list_leases(
+        self, selector: str = "", *, only_active: bool = True, tag_filter: str = ""
+    ) -> list[Lease]:
+        """The leases whose labels *selector* selects, and whose tags *tag_filter* does; of all clients."""
+        request = pb.ListLeasesRequest(
+            parent=self.parent,
+            page_size=PAGE_SIZE,
+            filter=selector,
+            only_active=only_active,
+            tag_filter=tag_filter,
+        )
+        pages = self._pages(self._stub.ListLeases, request)
+        return [Lease.from_proto(item) for page in pages for item in page.leases]
+
+    def create_lease(
+        self,
+        *,
+        selector: str = "",
+        exporter_name: str = "",
+        duration: timedelta,
+        begin_time: datetime | None = None,
+        lease_id: str = "",
+        tags: Mapping[str, str] | None = None,
+        context: Mapping[str, str] | None = None,
+        allow_disabled: bool = False,
+    ) -> Lease:
+        """Ask for a lease of what *selector* selects, or of the exporter *exporter_name*. Raises LeaseError when refused."""
+        lease = pb.Lease(
+            selector=selector, allow_disabled=allow_disabled, tags=tags or {}, context=context or {}
+        )
+        lease.duration.FromTimedelta(duration)
+        if exporter_name:
+            lease.exporter_name = exporter_name
+        if begin_time is not None:
+            lease.begin_time.FromDatetime(begin_time.astimezone(UTC))
+        request = pb.CreateLeaseRequest(parent=self.parent, lease_id=lease_id, lease=lease)
+        return Lease.from_proto(self._call(self._stub.CreateLease, request))
+
+    def update_lease(
+        self,
+        name: str,
+        *,
+        duration: timedelta | None = None,
+        begin_time: datetime | None = None,
+        end_time: datetime | None = None,
+        to_client: str | None = None,
+    ) -> Lease:
+        """Change a lease's times, or give it to the client *to_client*. Raises LeaseError when refused."""
+        lease, paths = pb.Lease(name=self.resource("leases", name)), []
+        if duration is not None:
+            lease.duration.FromTimedelta(duration)
+            paths.append("duration")
+        for field_name, value in (("begin_time", begin_time), ("end_time", end_time)):
+            if value is not None:
+                getattr(lease, field_name).FromDatetime(value.astimezone(UTC))
+                paths.append(field_name)
+        if to_client is not None:
+            lease.client = self.resource("clients", to_client)
+            paths.append("client")
+        request = pb.UpdateLeaseRequest(lease=lease)
+        request.update_mask.paths.extend(paths)
+        return Lease.from_proto(self._call(self._stub.UpdateLease, request))
+
+    def delete_lease(self, name: str, timeout: float = CALL_TIMEOUT) -> None:
+        """End a lease; the controller gets *timeout* seconds to answer."""
+        request = pb.DeleteLeaseRequest(name=self.resource("leases", name))
+        self._call(self._stub.DeleteLease, request, timeout)
+
+    def rotate_token(self) -> tuple[str, datetime]:
+        """A new token for this client, and when it expires."""
+        answer = self._call(self._stub.RotateToken, pb.RotateTokenRequest(parent=self.parent))
+        return answer.token, answer.expiry.ToDatetime(tzinfo=UTC)
+
+    def watch_lease(self, name: str, timeout: float | None = None) -> LeaseWatch:
+        """The lease now and at every change of it, until it has ended, or for *timeout* seconds."""
+        from .watch import LeaseWatch
+
+        return LeaseWatch(self, self._channel, self._metadata, name, timeout)
+
+    def _pages(self, method: Any, request: Any) -> Iterator[Any]:
+        while True:
+            page = self._call(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def _call(self, method: Any, request: Any, timeout: float = CALL_TIMEOUT) -> Any:
+        try:
+            return method(request, metadata=self._metadata, timeout=timeout)
+        except grpc.RpcError as error:
+            raise controller_error(error) from None
+
+
+class ControllerUnreachable(ConnectionError):
+    """Raised when the controller does not answer. Asking again later may help."""
+
+
+def controller_error(error: grpc.RpcError) -> ConnectionError | LeaseError:
+    """The exception for what a controller answered."""
+    code, details = error.code(), error.details() or ""
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
+        return ControllerUnreachable(
+            f"the controller cannot be reached: {_last_reason(details) or 'no answer in time'}"
+        )
+    if is_refusal(error):
+        return ConnectionError(
+            f"the controller refuses this client: {details}; check token, name and namespace, or log in again"
+        )
+    return LeaseError(details or f"the controller answered {code.name}")
+
+
+def is_refusal(error: grpc.RpcError) -> bool:
+    """Whether the controller does not take the caller for whom it says it is."""
+    if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        return True
+    trailing: Any = error.trailing_metadata() or ()
+    kinds = [value for key, value in trailing if key == REFUSAL_KEY]
+    if kinds:
+        return "NotAuthenticated" in kinds
+    # Stock controllers answer UNKNOWN for a token that they do not accept.
+    return error.code() is grpc.StatusCode.UNKNOWN and "token" in (error.details() or "").lower()
+
+
+def _last_reason(details: str) -> str:
+    """gRPC's details without its list of addresses."""
+    return details.rsplit("Failed to connect to remote host: ", 1)[-1].rsplit(" last error: ", 1)[-1]

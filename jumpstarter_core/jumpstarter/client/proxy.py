@@ -1,0 +1,74 @@
+"""A gRPC server that hands every call on to another one, as it is.
+
+A shell with a leased exporter keeps one connection to it, through a router; the commands in the shell come through this
+proxy, and none of them has to dial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import grpc
+
+
+class Forwarder(grpc.GenericRpcHandler):
+    """Hands calls of any method on to *channel*. All kinds of calls look the same on the wire: messages both ways."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        forward = partial(self._forward, handler_call_details.method)
+        return grpc.stream_stream_rpc_method_handler(forward)  # type: ignore[arg-type]
+
+    async def _forward(self, method: str, _: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        metadata = tuple((k, v) for k, v in context.invocation_metadata() or () if k != "user-agent")
+        call: Any = self._channel.stream_stream(method)(metadata=metadata, timeout=context.time_remaining())
+        sending = asyncio.create_task(_send(call, context))
+        try:
+            await context.send_initial_metadata(await call.initial_metadata())
+            while (message := await call.read()) is not grpc.aio.EOF:
+                await context.write(message)
+            await _end(call, context)
+        except grpc.aio.AioRpcError as error:
+            await context.abort(error.code(), error.details() or "", tuple(error.trailing_metadata() or ()))
+        finally:
+            sending.cancel()
+            call.cancel()
+
+
+async def _send(call: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    try:
+        while (message := await context.read()) is not grpc.aio.EOF:
+            await call.write(message)
+        await call.done_writing()
+    except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
+        return  # the call has ended; its reader tells why
+
+
+async def _end(call: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    code = await call.code()
+    trailing = await call.trailing_metadata() or ()
+    if code is grpc.StatusCode.OK:
+        context.set_trailing_metadata(tuple(trailing))
+    else:
+        await context.abort(code, await call.details() or "", tuple(trailing))
+
+
+@asynccontextmanager
+async def proxying(target: str, path: str) -> AsyncIterator[None]:
+    """Serve a proxy to the gRPC address *target* on the unix socket *path* while the context lasts."""
+    options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+    async with grpc.aio.insecure_channel(target, options=options) as channel:
+        server = grpc.aio.server(options=options)
+        server.add_generic_rpc_handlers((Forwarder(channel),))
+        server.add_insecure_port(f"unix:{path}")
+        await server.start()
+        try:
+            yield
+        finally:
+            await server.stop(None)

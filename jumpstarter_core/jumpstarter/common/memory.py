@@ -1,0 +1,36 @@
+"""Keeping freed buffers for the next chunk.
+
+glibc gives the memory of a large buffer back to the kernel when the buffer is freed, and takes fresh, zeroed pages for the
+next one. A stream of chunks of 1 MiB then costs a page fault for each 4 KiB: measured, 60 000 faults and half of the
+exporter's CPU time for 256 MiB. With the thresholds below such buffers come from memory that the process has already.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import Final
+
+# Parameters of mallopt(3).
+_M_TRIM_THRESHOLD: Final = -1
+_M_TOP_PAD: Final = -2
+_M_MMAP_THRESHOLD: Final = -3
+
+#: Buffers below this many bytes are taken from the heap; gRPC messages are below it.
+_LARGEST_BUFFER: Final = 16 << 20
+#: Free bytes at the top of a heap that are kept.
+_KEPT: Final = 32 << 20
+
+
+@cache
+def keep_buffers() -> None:
+    """Tell the C library to keep the memory of freed buffers, up to 32 MiB. Does nothing where there is no glibc."""
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_BUFFER)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)
+        mallopt(_M_TOP_PAD, 1 << 20)

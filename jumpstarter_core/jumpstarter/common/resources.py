@@ -1,0 +1,90 @@
+"""Handles by which a client names data that a driver shall read or write, in their wire form (dictionaries).
+
+Source of the shapes: what Jumpstarter 0.9 peers send. They are plain dictionaries on the wire; these classes check them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+
+@dataclass(kw_only=True)
+class ClientStreamResource:
+    """Data that the client streams; `uuid` was told when the stream was opened.
+
+    `x_jmp_content_encoding` says how the client's bytes are compressed: gzip, xz, bz2, zstd or None.
+    """
+
+    uuid: UUID
+    kind: Literal["client_stream"] = "client_stream"
+    x_jmp_content_encoding: str | None = None
+
+    def model_dump(self, mode: str = "python") -> dict[str, Any]:
+        """The wire form, under the name that pydantic models have for it; *mode* makes no difference."""
+        return resource_dict(self)
+
+
+@dataclass(kw_only=True)
+class PresignedRequestResource:
+    """Data behind a URL that the exporter reads (GET) or writes (PUT) by itself."""
+
+    url: str
+    method: Literal["GET", "PUT"]
+    headers: dict[str, str] = field(default_factory=dict)
+    kind: Literal["presigned_request"] = "presigned_request"
+
+    def model_dump(self, mode: str = "python") -> dict[str, Any]:
+        """The wire form, under the name that pydantic models have for it; *mode* makes no difference."""
+        return resource_dict(self)
+
+
+Resource = ClientStreamResource | PresignedRequestResource
+
+
+def parse_resource(handle: Any) -> Resource:
+    """The checked form of a handle. Raises ValueError saying what is wrong with it."""
+    if isinstance(handle, (ClientStreamResource, PresignedRequestResource)):
+        return handle
+    if not isinstance(handle, dict):
+        raise ValueError(
+            f"a resource handle is a dictionary, not {type(handle).__name__}: pass what the client's resource() gave"
+        )
+    kind = handle.get("kind")
+    if kind == "client_stream":
+        return _client_stream(handle)
+    if kind == "presigned_request":
+        return _presigned(handle)
+    raise ValueError(
+        f"resource handle of unknown kind {kind!r}: expected 'client_stream' or 'presigned_request'"
+    )
+
+
+def _client_stream(handle: dict[str, Any]) -> ClientStreamResource:
+    try:
+        uuid = UUID(str(handle.get("uuid")))
+    except ValueError:
+        raise ValueError(f"resource handle with uuid {handle.get('uuid')!r}: expected a UUID") from None
+    return ClientStreamResource(uuid=uuid, x_jmp_content_encoding=handle.get("x_jmp_content_encoding"))
+
+
+def _presigned(handle: dict[str, Any]) -> PresignedRequestResource:
+    url, method, headers = handle.get("url"), handle.get("method"), handle.get("headers", {})
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        raise ValueError(f"presigned request with url {url!r}: expected an http:// or https:// address")
+    if method not in ("GET", "PUT"):
+        raise ValueError(f"presigned request with method {method!r}: expected 'GET' or 'PUT'")
+    if not isinstance(headers, dict):
+        raise ValueError("presigned request with headers that are no dictionary")
+    return PresignedRequestResource(
+        url=url, method=method, headers={str(k): str(v) for k, v in headers.items()}
+    )
+
+
+def resource_dict(resource: Resource) -> dict[str, Any]:
+    """The wire form of *resource*."""
+    data = asdict(resource)
+    if isinstance(resource, ClientStreamResource):
+        data["uuid"] = str(resource.uuid)
+    return data

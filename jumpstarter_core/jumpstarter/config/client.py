@@ -1,0 +1,314 @@
+"""Client configurations: who a user is at a controller, and which drivers' client classes may be imported.
+
+Files are ``clients/<alias>.yaml`` below the user's configuration directory, else below the system's; the
+environment overrides what they say (`jumpstarter.config.overrides`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from jumpstarter.common.exceptions import (
+    ConfigurationError,
+    EnvironmentVariableNotSetError,
+    JumpstarterException,
+)
+from jumpstarter.config.common import CONFIG_API_VERSION, ObjectMeta
+from jumpstarter.config.env import JMP_CLIENT, JMP_CLIENT_CONFIG, JMP_ENDPOINT, JMP_NAME, JMP_NAMESPACE
+from jumpstarter.config.fields import to_plain
+from jumpstarter.config.files import CLIENTS, dump, missing_file, write_atomically
+from jumpstarter.config.loader import Entries, KeyPath, Node, Problems, display_path, read_file
+from jumpstarter.config.overrides import Overrides, overlay_client
+from jumpstarter.config.reading import CLIENT_KINDS, read_document
+from jumpstarter.config.schema import convert, convert_fields
+from jumpstarter.config.shell import ShellConfigV1Alpha1
+from jumpstarter.config.tls import TLSConfigV1Alpha1
+
+
+def _comma_list(node: Node, where: KeyPath, problems: Problems) -> Any:
+    """``[a, b]``, ``a,b`` or nothing."""
+    if isinstance(node.value, str):
+        return [part.strip() for part in node.value.split(",") if part.strip()]
+    return [] if node.value is None else convert(node, list[str], where, problems)
+
+
+@dataclass(kw_only=True)
+class ClientConfigV1Alpha1Drivers:
+    """*allow*: patterns (as for file names) of client classes that may be imported; *unsafe*: all of them.
+
+    The word UNSAFE among the patterns sets *unsafe*.
+    """
+
+    allow: list[str] = field(default_factory=list, metadata={"convert": _comma_list, "keep": True})
+    unsafe: bool = field(default=False, metadata={"keep": True})
+
+    def __post_init__(self) -> None:
+        self.unsafe = self.unsafe or "UNSAFE" in self.allow
+
+
+@dataclass(kw_only=True)
+class ClientConfigV1Alpha1Lease:
+    """How long to wait, in seconds: to acquire a lease, to dial its exporter, for an exporter to return."""
+
+    acquisition_timeout: int = field(default=7200, metadata={"minimum": 5})
+    dial_timeout: float = field(default=30.0, metadata={"above": 0})
+    retry_timeout: float = field(default=300.0, metadata={"minimum": 0})
+
+
+@dataclass(kw_only=True)
+class ClientConfigV1Alpha1:
+    """One client configuration; *alias* is its name on this machine, *path* the file it was read from."""
+
+    alias: str = field(default="default", metadata={"internal": True})
+    path: Path | None = field(default=None, metadata={"internal": True})
+    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = field(  # noqa: N815 - the name in the file
+        default=CONFIG_API_VERSION, metadata={"keep": True}
+    )
+    kind: Literal["ClientConfig", "Client"] = field(default="ClientConfig", metadata={"keep": True})
+    metadata: ObjectMeta
+    endpoint: str | None = None
+    tls: TLSConfigV1Alpha1 = field(default_factory=TLSConfigV1Alpha1)
+    token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    grpcOptions: dict[str, str | int] = field(  # noqa: N815 - the name in the file
+        default_factory=dict, metadata={"synonyms": ("grpcConfig",)}
+    )
+    drivers: ClientConfigV1Alpha1Drivers = field(
+        default_factory=ClientConfigV1Alpha1Drivers, metadata={"keep": True}
+    )
+    shell: ShellConfigV1Alpha1 = field(default_factory=ShellConfigV1Alpha1)
+    leases: ClientConfigV1Alpha1Lease = field(default_factory=ClientConfigV1Alpha1Lease)
+    overrides: Overrides = field(
+        default_factory=Overrides, repr=False, compare=False, metadata={"internal": True}
+    )
+
+    @classmethod
+    def from_file(
+        cls, path: str | os.PathLike[str], *, alias: str | None = None, environment: bool = True
+    ) -> ClientConfigV1Alpha1:
+        """Read the file at *path*; without *environment*, exactly as it stands.
+
+        *alias* is the file's name by default, and the client's name where the file has no metadata.
+        Raises FileNotFoundError, FileAccessError, or ConfigurationError with all problems, a line each.
+        """
+        path = Path(path)
+        alias = alias or path.name.removesuffix(".yaml").removesuffix(".yml")
+        try:
+            text = read_file(path)
+        except FileNotFoundError:
+            raise missing_file(path, "client config") from None
+        problems = Problems(display_path(path))
+        root = read_document(text, CLIENT_KINDS, problems)
+        return cls._from_root(root, problems, alias=alias, path=path, environment=environment)
+
+    @classmethod
+    def from_env(cls) -> ClientConfigV1Alpha1:
+        """The configuration that the environment alone gives.
+
+        Raises EnvironmentVariableNotSetError without JMP_NAMESPACE and JMP_NAME, ConfigurationError for
+        values that are not valid.
+        """
+        missing = [name for name in (JMP_NAMESPACE, JMP_NAME) if not os.environ.get(name)]
+        if missing:
+            raise EnvironmentVariableNotSetError(
+                f"no client configuration in the environment: {' and '.join(missing)} not set; "
+                "expected JMP_NAMESPACE, JMP_NAME and, to reach a controller, JMP_ENDPOINT and JMP_TOKEN"
+            )
+        return cls._from_root(Node(Entries(), 0), Problems("environment"), alias="default", path=None)
+
+    @classmethod
+    def try_from_env(cls) -> ClientConfigV1Alpha1 | None:
+        """As `from_env`, but None without JMP_NAMESPACE and JMP_NAME."""
+        return cls.from_env() if os.environ.get(JMP_NAMESPACE) and os.environ.get(JMP_NAME) else None
+
+    @classmethod
+    def load(cls, alias: str, *, environment: bool = True) -> ClientConfigV1Alpha1:
+        """Read the file of *alias*; see `from_file`."""
+        return cls.from_file(CLIENTS.require(alias), alias=alias, environment=environment)
+
+    @classmethod
+    def exists(cls, alias: str) -> bool:
+        """Whether *alias* names a file."""
+        return CLIENTS.find(alias) is not None
+
+    @classmethod
+    def ensure_exists(cls, alias: str) -> None:
+        """Raise FileNotFoundError, with the nearest alias, unless *alias* names a file."""
+        CLIENTS.require(alias)
+
+    @classmethod
+    def list(cls) -> ClientConfigListV1Alpha1:
+        """All client configurations as their files stand, by alias; what is not valid is in `problems`."""
+        from jumpstarter.config.user import UserConfigV1Alpha1
+
+        found = ClientConfigListV1Alpha1()
+        for alias, path in CLIENTS.aliases().items():
+            try:
+                found.items.append(cls.from_file(path, alias=alias, environment=False))
+            except JumpstarterException as error:
+                found.problems.append(str(error))
+        try:
+            found.current_config = UserConfigV1Alpha1.load_or_create().config.current_client_alias
+        except JumpstarterException as error:
+            found.problems.append(str(error))
+        return found
+
+    @classmethod
+    def delete(cls, alias: str) -> Path:
+        """Delete the user's file of *alias* and return its path; it is no longer the current client then.
+
+        Raises FileNotFoundError when there is none, ConfigurationError for a file of the system.
+        """
+        from jumpstarter.config.user import UserConfigV1Alpha1
+
+        path = CLIENTS.delete(alias)
+        user = UserConfigV1Alpha1.load_or_create()
+        if user.config.current_client_alias == alias and not cls.exists(alias):
+            user.use_client(None)
+        return path
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the file: to *path*, else where it was read from, else as the user's file of the alias.
+
+        Values of the environment are not written. Raises FileAccessError.
+        """
+        target = Path(path) if path is not None else self.path or CLIENTS.user_path(self.alias)
+        write_atomically(target, self.dump_yaml())
+        self.path = target
+        return target
+
+    def dump_yaml(self) -> str:
+        """The file's text."""
+        return dump(to_plain(self.overrides.undo(self)))
+
+    @contextmanager
+    def lab(self) -> Generator[Any]:
+        """Calls of this client's controller, a `jumpstarter.client.lab.Lab`. Raises ConfigurationError without one."""
+        # Here and in `lease`, as with exporter configurations: the connection floor is above this one.
+        from jumpstarter.connection.controller import controller
+
+        with controller(self) as lab:
+            yield lab
+
+    @contextmanager
+    def lease(
+        self,
+        selector: str | None = None,
+        exporter_name: str | None = None,
+        lease_name: str | None = None,
+        duration: timedelta = timedelta(minutes=30),
+    ) -> Generator[Any]:
+        """Lease an exporter for as long as the context lasts; gives a `jumpstarter.connection.lease.Leased`.
+
+        ``with config.lease(selector="a=b") as lease, lease.connect() as client:`` is the whole of it. The lease is
+        extended while it is in use; one that *lease_name* names stays at the end. Raises ConfigurationError,
+        ConnectionError, LeaseError, ExporterNotReady.
+        """
+        from jumpstarter.connection.lease import LeaseRequest, lease
+
+        request = LeaseRequest(
+            selector=selector or "",
+            exporter_name=exporter_name or "",
+            lease=lease_name or "",
+            duration=duration,
+        )
+        with lease(self, request) as leased:
+            yield leased
+
+    @asynccontextmanager
+    async def lease_async(self, *args: Any, **options: Any) -> AsyncGenerator[Any]:
+        """`lease` for coroutines, with its arguments."""
+        from anyio import CancelScope, to_thread
+
+        stack = ExitStack()
+        try:
+            yield await to_thread.run_sync(stack.enter_context, self.lease(*args, **options))
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(stack.close)
+
+    @classmethod
+    def _from_root(
+        cls, root: Node, problems: Problems, *, alias: str, path: Path | None, environment: bool = True
+    ) -> ClientConfigV1Alpha1:
+        overrides = overlay_client(root, problems) if environment else Overrides()
+        if root.get("metadata") is None:
+            root.put("metadata", Node(Entries(), 1))
+            root.at(["metadata"]).put("name", Node(alias, 1, raw=alias))
+        values = convert_fields(cls, root, (), problems)
+        problems.raise_if_any()
+        config = cls(**values, alias=alias, path=path, overrides=overrides)
+        overrides.remember(config)
+        return config
+
+
+@dataclass(kw_only=True)
+class ClientConfigListV1Alpha1:
+    """All client configurations and which is current; *problems*: what is wrong with those not listed."""
+
+    apiVersion: str = field(  # noqa: N815 - the name in the file
+        default=CONFIG_API_VERSION, metadata={"keep": True}
+    )
+    current_config: str | None = field(default=None, metadata={"key": "currentConfig", "keep": True})
+    items: list[ClientConfigV1Alpha1] = field(default_factory=list, metadata={"keep": True})
+    kind: str = field(default="ClientConfigList", metadata={"keep": True})
+    problems: list[str] = field(default_factory=list, metadata={"internal": True})
+
+    def to_plain(self) -> dict[str, Any]:
+        """The list as plain data, each item with its alias and path."""
+        data: dict[str, Any] = to_plain(self)
+        data["items"] = [
+            {"alias": item.alias, **to_plain(item), "path": str(item.path) if item.path else None}
+            for item in self.items
+        ]
+        return data
+
+    def dump_yaml(self) -> str:
+        """The list as YAML."""
+        return dump(self.to_plain())
+
+    def dump_json(self) -> str:
+        """The list as JSON."""
+        import json
+
+        return json.dumps(self.to_plain(), indent=4, ensure_ascii=False)
+
+
+def resolve_client_config(
+    client: str | None = None, client_config: str | os.PathLike[str] | None = None
+) -> ClientConfigV1Alpha1:
+    """The client configuration to use, from the first of these that says one:
+
+    the command line (path *client_config*, alias *client*), JMP_CLIENT_CONFIG (a path), JMP_CLIENT (an
+    alias), an environment that is complete by itself (JMP_ENDPOINT, JMP_NAMESPACE and JMP_NAME), the current
+    client of the user configuration, the alias ``default``, JMP_NAMESPACE and JMP_NAME alone.
+
+    Raises ConfigurationError that says how to get one when there is none, and what `from_file` raises.
+    """
+    from jumpstarter.config.user import UserConfigV1Alpha1
+
+    path = client_config or (None if client else os.environ.get(JMP_CLIENT_CONFIG))
+    if path:
+        return ClientConfigV1Alpha1.from_file(path)
+    if alias := client or os.environ.get(JMP_CLIENT):
+        return ClientConfigV1Alpha1.load(alias)
+    from_env = ClientConfigV1Alpha1.try_from_env()
+    if from_env is not None and os.environ.get(JMP_ENDPOINT):
+        return from_env
+    current = UserConfigV1Alpha1.load_or_create().config.current_client_alias
+    for alias in (current, "default"):
+        if alias and ClientConfigV1Alpha1.exists(alias):
+            return ClientConfigV1Alpha1.load(alias)
+    if from_env is not None:
+        return from_env
+    raise ConfigurationError(
+        "no client configuration: no --client or --client-config given, no JMP_* variable set, no current "
+        "client; create one with 'jmp config client create NAME' or choose one with "
+        "'jmp config client use NAME'"
+    )

@@ -1,0 +1,90 @@
+"""The user configuration, ``config.yaml``: which client is the current one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from jumpstarter.config.client import ClientConfigV1Alpha1
+from jumpstarter.config.common import CONFIG_API_VERSION, system_config_home, user_config_home
+from jumpstarter.config.fields import to_plain
+from jumpstarter.config.files import dump, missing_file, write_atomically
+from jumpstarter.config.loader import Problems, display_path, read_file
+from jumpstarter.config.reading import USER_KINDS, read_document
+from jumpstarter.config.schema import convert_fields
+
+FILE_NAME = "config.yaml"
+
+
+@dataclass(kw_only=True)
+class UserConfigV1Alpha1Config:
+    """*current_client_alias*: the client that commands use when none is named."""
+
+    current_client_alias: str | None = field(default=None, metadata={"key": "current-client", "keep": True})
+
+    @property
+    def current_client(self) -> ClientConfigV1Alpha1 | None:
+        """The configuration of the current client, read now; None when there is none or its file is gone."""
+        alias = self.current_client_alias
+        return ClientConfigV1Alpha1.load(alias) if alias and ClientConfigV1Alpha1.exists(alias) else None
+
+
+@dataclass(kw_only=True)
+class UserConfigV1Alpha1:
+    """The user configuration. Without a file it is empty; only `save` and `use_client` create one."""
+
+    apiVersion: Literal["jumpstarter.dev/v1alpha1"] = field(  # noqa: N815 - the name in the file
+        default=CONFIG_API_VERSION, metadata={"keep": True}
+    )
+    kind: Literal["UserConfig"] = field(default="UserConfig", metadata={"keep": True})
+    config: UserConfigV1Alpha1Config = field(
+        default_factory=UserConfigV1Alpha1Config, metadata={"keep": True}
+    )
+
+    @classmethod
+    def user_path(cls) -> Path:
+        """Where the user's file is, or would be."""
+        return user_config_home() / FILE_NAME
+
+    @classmethod
+    def exists(cls) -> bool:
+        """Whether the user has a file."""
+        return cls.user_path().is_file()
+
+    @classmethod
+    def load(cls) -> UserConfigV1Alpha1:
+        """Read the user's file, else the system's.
+
+        Raises FileNotFoundError without either, FileAccessError, or ConfigurationError with all problems.
+        """
+        candidates = (cls.user_path(), system_config_home() / FILE_NAME)
+        path = next((each for each in candidates if each.is_file()), None)
+        if path is None:
+            raise missing_file(candidates[0], "user config")
+        problems = Problems(display_path(path))
+        values = convert_fields(cls, read_document(read_file(path), USER_KINDS, problems), (), problems)
+        problems.raise_if_any()
+        return cls(**values)
+
+    @classmethod
+    def load_or_create(cls) -> UserConfigV1Alpha1:
+        """As `load`; without a file an empty configuration, which is not written."""
+        has_file = cls.exists() or (system_config_home() / FILE_NAME).is_file()
+        return cls.load() if has_file else cls()
+
+    def save(self) -> Path:
+        """Write the user's file and return its path. Raises FileAccessError."""
+        path = self.user_path()
+        write_atomically(path, dump(to_plain(self)))
+        return path
+
+    def use_client(self, alias: str | None) -> Path:
+        """Make *alias* the current client (None: no client), save, and return the path of the user's file.
+
+        Raises FileNotFoundError, with the nearest alias, when there is no such client.
+        """
+        if alias is not None:
+            ClientConfigV1Alpha1.ensure_exists(alias)
+        self.config.current_client_alias = alias
+        return self.save()

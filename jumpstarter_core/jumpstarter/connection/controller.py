@@ -1,0 +1,47 @@
+"""The controller that a client configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from jumpstarter.common.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from jumpstarter.client.lab import Lab
+    from jumpstarter.config.client import ClientConfigV1Alpha1
+
+#: People wait for commands: a controller that is back is found within seconds.
+RECONNECTING: Final[dict[str, Any]] = {
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 5_000,
+}
+
+
+@contextmanager
+def controller(config: ClientConfigV1Alpha1) -> Generator[Lab]:
+    """Calls of the controller that *config* names, as the client that it describes.
+
+    Raises ConfigurationError when it names none, ConnectionError when an unverified certificate cannot be fetched.
+    """
+    from jumpstarter.client.lab import Lab
+    from jumpstarter.common.grpc import channel_credentials, secure_channel
+
+    endpoint, token = require_controller(config)
+    credentials = channel_credentials(endpoint, config.tls)
+    with secure_channel(endpoint, credentials, {**RECONNECTING, **config.grpcOptions}) as channel:
+        yield Lab(channel, config.metadata.namespace or "default", config.metadata.name, token)
+
+
+def require_controller(config: ClientConfigV1Alpha1) -> tuple[str, str]:
+    """(endpoint, token) of *config*. Raises ConfigurationError when one is missing."""
+    missing = [key for key, value in (("endpoint", config.endpoint), ("token", config.token)) if not value]
+    if missing:
+        where = config.path or "client configuration of the environment"
+        raise ConfigurationError(
+            f"{where}: {' and '.join(missing)} not set, so there is no controller to ask; log in with "
+            "'jmp login CLIENT@HOST --token TOKEN', or use a configuration of 'jmp admin create client --save'"
+        )
+    assert config.endpoint and config.token
+    return config.endpoint, config.token

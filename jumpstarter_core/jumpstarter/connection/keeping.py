@@ -1,0 +1,191 @@
+"""Keeping a lease while it is used: extending it, and telling its user what happens to it.
+
+What is due next is decided by the pure function `due`; a thread follows the lease and does it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from jumpstarter.client.lab import ControllerUnreachable, Lab, Lease
+from jumpstarter.common.durations import format_duration
+from jumpstarter.common.exceptions import JumpstarterException
+
+from .holding import Backoff
+
+if TYPE_CHECKING:
+    from .progress import Report
+
+logger = logging.getLogger("jumpstarter.lease")
+
+AWAY: Final = "The controller does not answer; the lease goes on"
+
+#: A lease that ends within this time, and within a fifth of its duration, is about to end.
+SOON: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Due:
+    """What to do with a lease: *extend* it, *warn* that it ends soon, or nothing; look again after *wait* seconds."""
+
+    wait: float | None
+    extend: bool = False
+    warn: bool = False
+
+
+def remaining(lease: Lease, now: datetime) -> timedelta | None:
+    """For how long the lease still lasts, by the controller's clock where it told the time; None when nobody can tell."""
+    if lease.ends_at is None:
+        return None
+    if lease.effective_begin_time is not None:
+        now = lease.effective_begin_time + lease.effective_duration
+    return lease.ends_at - now
+
+
+def due(left: timedelta | None, duration: timedelta, *, extend: bool, warned: bool) -> Due:
+    """What is due for a lease of *duration* that lasts for *left*: it is extended when half of it is over."""
+    if left is None:
+        return Due(wait=None)
+    limit = duration / 2 if extend else min(SOON, duration / 5)
+    if left <= limit:
+        return Due(wait=1.0, extend=True) if extend else Due(wait=None, warn=not warned)
+    return Due(wait=(left - limit).total_seconds())
+
+
+class Keeper:
+    """Follows *lease* of *lab* until closed. With *step* the lease is extended so that it lasts for that long.
+
+    `ended` says why the lease is over, None while it is not; then every function of `on_end` is called, on the
+    keeper's thread. Use it as a context.
+    """
+
+    def __init__(self, lab: Lab, lease: Lease, step: timedelta | None, notify: Report) -> None:
+        self.lease = lease
+        self.ended: str | None = None
+        self._lab = lab
+        self._step = step
+        self._notify = notify
+        self._warned = False
+        self._told = ""
+        self._seen_at = monotonic()
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], object]] = []
+        self._closed = threading.Event()
+        self._watch = lab.watch_lease(lease.name)
+        self._thread = threading.Thread(target=self._run, name=f"jumpstarter-lease {lease.name}", daemon=True)
+
+    def __enter__(self) -> Keeper:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._watch.cancel()
+        self._thread.join()
+
+    def on_end(self, action: Callable[[], object]) -> None:
+        """Have *action* called when the lease ends before the keeper is closed; now, if it has ended."""
+        with self._lock:
+            if self.ended is None:
+                self._callbacks.append(action)
+                return
+        action()
+
+    def _run(self) -> None:
+        backoff = Backoff()
+        while not self._closed.is_set() and self.ended is None:
+            wait = self._act()
+            self._watch = self._lab.watch_lease(self.lease.name, wait)
+            if self._closed.is_set():
+                return
+            try:
+                for event in self._watch:
+                    backoff.reset()
+                    self._take(event.lease, event.notice)
+                    if self.ended is not None or self._is_due():
+                        break
+                else:
+                    backoff.wait(60, self._closed)  # the controller has ended the call
+            except TimeoutError:
+                continue  # something is due
+            except ControllerUnreachable as error:
+                self._tell_away(error)
+                backoff.wait(self._patience(), self._closed)
+            except JumpstarterException as error:
+                self._tell(f"The lease cannot be followed: {error}")
+                backoff.wait(60, self._closed)
+
+    def _take(self, lease: Lease, notice: str) -> None:
+        self.lease, self._seen_at = lease, monotonic()
+        if self._told == AWAY:
+            self._told = ""  # the next outage is told again
+        if notice:
+            self._tell(notice)
+        if lease.client != self._lab.name:
+            self._end(f"was transferred to {lease.client}")
+        elif lease.failure is not None:
+            self._end(lease.failure)
+
+    def _end(self, reason: str) -> None:
+        with self._lock:
+            self.ended = reason
+            callbacks, self._callbacks = self._callbacks, []
+        self._tell(f"Lease {self.lease.name} {reason}")
+        if not self._closed.is_set():
+            for action in callbacks:
+                action()
+
+    def _left(self) -> timedelta | None:
+        left = remaining(self.lease, datetime.now().astimezone())
+        return None if left is None else left - timedelta(seconds=monotonic() - self._seen_at)
+
+    def _patience(self) -> float:
+        """Seconds to wait for the controller at the most: the less is left of the lease, the sooner it is asked again."""
+        left = self._left()
+        return 60 if left is None else max(left.total_seconds() / 20, 0.5)
+
+    def _due(self) -> Due:
+        duration = self._step or self.lease.duration
+        return due(self._left(), duration, extend=self._step is not None, warned=self._warned)
+
+    def _is_due(self) -> bool:
+        now = self._due()
+        return now.extend or now.warn
+
+    def _act(self) -> float | None:
+        now = self._due()
+        if now.extend:
+            self._extend()
+            return self._due().wait
+        if now.warn and (left := self._left()) is not None:
+            self._warned = True
+            seconds = timedelta(seconds=max(round(left.total_seconds()), 0))
+            self._tell(f"Lease {self.lease.name} ends in {format_duration(seconds)}")
+        return now.wait
+
+    def _extend(self) -> None:
+        assert self._step is not None
+        left = self._left() or timedelta()
+        try:
+            more = timedelta(seconds=round((self._step - left).total_seconds()) or 1)
+            self._take(self._lab.update_lease(self.lease.name, duration=self.lease.duration + more), "")
+        except ControllerUnreachable as error:
+            self._tell_away(error)
+        except JumpstarterException as error:
+            self._step = None  # a policy's limit, most likely: it will not change its mind
+            self._tell(f"Lease {self.lease.name} cannot be extended: {error}")
+
+    def _tell_away(self, error: ControllerUnreachable) -> None:
+        logger.debug("lease %s: %s", self.lease.name, error)
+        self._tell(AWAY)
+
+    def _tell(self, text: str) -> None:
+        if text != self._told and not self._closed.is_set():
+            self._told = text
+            self._notify(text)

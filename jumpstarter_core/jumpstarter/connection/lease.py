@@ -1,0 +1,218 @@
+"""A leased exporter, from the request to the release, for `jmp shell`, `JumpstarterTest` and `JumpstarterLibrary`.
+
+1. A lease is created, or an existing one is looked at (`holding`), and its exporter waited for.
+2. The lease is followed, and extended while it is in use (`keeping`).
+3. A unix socket leads to the exporter (`tunnel`), which runs its beforeLease hook (`readiness`).
+4. It is used; what hooks print is logged meanwhile.
+5. A lease that was made here: its session is ended, the afterLease hook waited for, the lease deleted.
+
+The last step happens however the use ends. Faults of the network or the controller end no lease.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from jumpstarter.client.lab import Exporter, Lab, Lease
+from jumpstarter.common.enums import LogSource
+from jumpstarter.common.exceptions import JumpstarterException
+
+from .controller import controller
+from .holding import LeaseRequest, holding
+from .keeping import Keeper
+from .progress import ProgressLine, Report
+from .readiness import AfterLeaseHookFailed, end_session, patient_status, wait_until_ready
+from .tunnel import Tunnel, tunnel
+
+if TYPE_CHECKING:
+    from jumpstarter.config.client import ClientConfigV1Alpha1
+
+__all__ = ["AfterLeaseHookFailed", "Kept", "LeaseRequest", "Leased", "client_of", "keep_lease", "lease"]
+
+#: A broken connection is made again within seconds, not minutes.
+_OPTIONS: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+@dataclass
+class Leased:
+    """A lease in use. `path` is the socket for clients in this process, `shared` for others ("" unless asked for)."""
+
+    name: str
+    exporter: Exporter
+    path: str
+    shared: str
+    warning: str
+    allow: list[str]
+    unsafe: bool
+    owned: bool
+    _keeper: Keeper = field(repr=False)
+
+    @property
+    def lease(self) -> Lease:
+        """The lease as it was last seen."""
+        return self._keeper.lease
+
+    @property
+    def exporter_name(self) -> str:
+        """The name of the leased exporter."""
+        return self.exporter.name
+
+    @property
+    def exporter_labels(self) -> dict[str, str]:
+        """Its labels."""
+        return self.exporter.labels
+
+    @property
+    def ended(self) -> str | None:
+        """Why the lease is over; None while it is not."""
+        return self._keeper.ended
+
+    def on_end(self, action: Callable[[], object]) -> None:
+        """Have *action* called, on a thread, when the lease ends while it is in use."""
+        self._keeper.on_end(action)
+
+    @contextmanager
+    def connect(self) -> Generator[Any]:
+        """The client of the exporter's drivers."""
+        with client_of(self) as client:
+            yield client
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A lease that is followed; `owned` says whether it ends with its context."""
+
+    lab: Lab
+    keeper: Keeper
+    owned: bool
+
+
+@contextmanager
+def keep_lease(
+    config: ClientConfigV1Alpha1,
+    request: LeaseRequest,
+    *,
+    progress: Report | None = None,
+    notify: Report | None = None,
+) -> Generator[Kept]:
+    """Have a lease, as `lease` does, without connecting to its exporter."""
+    line = ProgressLine()
+    configured, asked = config.leases.acquisition_timeout, request.acquisition_timeout
+    with ExitStack() as stack:
+        lab = stack.enter_context(controller(config))
+        timeout = configured if asked is None else asked
+        try:
+            held, owned = stack.enter_context(holding(lab, request, timeout, progress or line))
+        finally:
+            line.finish()
+        step = request.duration if request.extend and owned else None
+        keeper = Keeper(lab, held, step, notify or ProgressLine(terminal=False))
+        yield Kept(lab, stack.enter_context(keeper), owned)
+
+
+@contextmanager
+def lease(
+    config: ClientConfigV1Alpha1,
+    request: LeaseRequest,
+    *,
+    share: bool = False,
+    all_logs: bool = False,
+    progress: Report | None = None,
+    notify: Report | None = None,
+) -> Generator[Leased]:
+    """Lease what *request* asks for at the controller of *config*, and give it back at the end.
+
+    *share* makes a socket for other processes. *progress* gets lines about the waiting, *notify* those about the lease
+    while it is in use; both go to standard error by default. Raises ConfigurationError, ConnectionError, LeaseError,
+    ExporterNotReady when a hook failed, AfterLeaseHookFailed at the end.
+    """
+    from jumpstarter.client.logs import follow
+
+    notify = notify or ProgressLine(terminal=False)
+    limit_retry = config.leases.retry_timeout if request.retry_timeout is None else request.retry_timeout
+    with ExitStack() as stack:
+        kept = stack.enter_context(keep_lease(config, request, progress=progress, notify=notify))
+        keeper, held = kept.keeper, kept.keeper.lease
+        way = stack.enter_context(tunnel(config, held.name, config.leases.dial_timeout, share=share))
+        stub = stack.enter_context(_stub(way))
+        status = patient_status(stub, limit_retry, lambda: way.problem, lambda: keeper.ended)
+        status()  # from here on there is an exporter whose log can be followed
+        log_ended = stack.enter_context(follow(stub, show_all=all_logs, quiet=True))
+        stack.enter_context(_session(stub, kept.owned, keeper, notify, log_ended))
+        yield Leased(
+            name=held.name,
+            exporter=_describe(kept.lab, held),
+            path=way.path,
+            shared=way.shared,
+            warning=wait_until_ready(status),
+            allow=config.drivers.allow,
+            unsafe=config.drivers.unsafe,
+            owned=kept.owned,
+            _keeper=keeper,
+        )
+
+
+@contextmanager
+def client_of(leased: Leased) -> Generator[Any]:
+    """The client of the leased exporter's drivers."""
+    from jumpstarter.client.client import connect_path
+
+    with connect_path(
+        leased.path, allow=leased.allow, unsafe=leased.unsafe, options=dict(_OPTIONS)
+    ) as client:
+        yield client
+
+
+@contextmanager
+def _stub(way: Tunnel) -> Generator[Any]:
+    from jumpstarter.client.transport import ExporterStub
+    from jumpstarter.common.grpc import exporter_channel
+
+    # The shared connection, where there is one: it is dialled once.
+    with exporter_channel(way.shared or way.path, options=_OPTIONS) as channel:
+        yield ExporterStub(channel)
+
+
+@contextmanager
+def _session(
+    stub: Any, owned: bool, keeper: Keeper, notify: Report, log_ended: threading.Event
+) -> Generator[None]:
+    """Ends the session of a lease that is ours, unless the lease has ended."""
+    try:
+        yield
+    except BaseException:
+        if owned and keeper.ended is None:
+            with contextlib.suppress(JumpstarterException):  # the first error is the one that counts
+                _end_session(stub, log_ended)
+        raise
+    if owned and keeper.ended is None:
+        warning = _end_session(stub, log_ended)
+        if warning:
+            notify(f"Warning: {warning}")
+
+
+def _end_session(stub: Any, log_ended: threading.Event) -> str:
+    """`end_session`, with the afterLease hook's lines also where the connection broke that showed the log until now."""
+    from jumpstarter.client.logs import follow
+
+    after = (LogSource.AFTER_LEASE_HOOK,)
+    again = follow(stub, show_all=False, sources=after, quiet=True) if log_ended.is_set() else None
+    with again or contextlib.nullcontext():
+        return end_session(stub)
+
+
+def _describe(lab: Lab, held: Lease) -> Exporter:
+    """The leased exporter; without labels, if the controller does not tell them."""
+    try:
+        return lab.get_exporter(held.exporter)
+    except JumpstarterException:
+        return Exporter(namespace=held.namespace, name=held.exporter)

@@ -1,0 +1,200 @@
+"""A driver tree served to clients over gRPC.
+
+`Session` owns everything that lives as long as one lease: the drivers, their event loop, the call threads, the log
+subscriptions and the servers. It is a context manager; leaving it ends the calls and closes the drivers, once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID, uuid4
+
+from jumpstarter_protocol import jumpstarter_pb2 as pb
+
+from jumpstarter.common.enums import ExporterStatus, LogSource
+from jumpstarter.common.portal import LazyPortal
+from jumpstarter.common.tempfile import TemporarySocket
+from jumpstarter.driver import Driver
+from jumpstarter.driver.base import Node, close_logged
+from jumpstarter.streams.compression import available_compressions
+
+from .calls import MethodTable
+from .executor import DaemonExecutor
+from .logs import LogHub
+from .status import SessionStatus
+
+if TYPE_CHECKING:
+    import grpc
+
+__all__ = ["Session"]
+
+
+class Session:
+    """See the module's text.
+
+    *motd* is shown by newer clients before an interactive shell. `on_end_session` is called when a client says that it is
+    done; None outside a lease.
+    """
+
+    def __init__(
+        self,
+        *,
+        root_device: Driver,
+        uuid: UUID | None = None,
+        labels: dict[str, str] | None = None,
+        motd: str = "",
+    ) -> None:
+        self.uuid = uuid or uuid4()
+        self.labels = labels or {}
+        self.root_device = root_device
+        self.motd = motd
+        self.status = SessionStatus()
+        self.logs = LogHub()
+        self.portal = LazyPortal("the exporter session")
+        self.executor = DaemonExecutor()
+        self.encodings = _encodings()
+        self.on_end_session: Callable[[], None] | None = None
+        # Raises here, before anything is served, when a proxy refers to nothing.
+        self._nodes: list[Node] = root_device.enumerate()
+        self.mapping: dict[UUID, Driver] = {driver.uuid: driver for _, _, _, driver in self._nodes}
+        self.methods = MethodTable(self.mapping)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        logging.getLogger().addHandler(self.logs)
+        self._stack.callback(logging.getLogger().removeHandler, self.logs)
+        self._stack.callback(close_logged, self.root_device, "root")
+        self._stack.callback(self.portal.close)
+        self._stack.callback(self.executor.shutdown)
+        try:
+            self.root_device.reset()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def __getitem__(self, uuid: UUID) -> Driver:
+        return self.mapping[uuid]
+
+    def report(self) -> pb.GetReportResponse:
+        """The driver tree as clients get it, parents first."""
+        reports = [driver.report(parent=parent, name=name) for _, parent, name, driver in self._nodes]
+        return pb.GetReportResponse(uuid=str(self.uuid), labels=self.labels, reports=reports, motd=self.motd)
+
+    def update_status(self, status: ExporterStatus, message: str = "") -> None:
+        """Change the status that clients see and that opens or closes the drivers to them."""
+        self.status.update(status, message)
+
+    def add_logger_source(self, logger_name: str, source: LogSource) -> None:
+        """Tell clients that lines of *logger_name* come from *source*."""
+        self.logs.add_source(logger_name, source)
+
+    def context_log_source(self, logger_name: str, source: LogSource) -> Any:
+        """`add_logger_source` while the context lasts."""
+        return self.logs.context_source(logger_name, source)
+
+    @contextmanager
+    def serve_unix(self, path: str | Path | None = None) -> Generator[str]:
+        """Serve on a unix socket; gives its path. Without *path*, in a new folder that only this user can enter."""
+        with ExitStack() as stack:
+            if path is None:
+                path = stack.enter_context(TemporarySocket())
+            stack.enter_context(self._serving(f"unix:{path}"))
+            yield str(path)
+
+    @contextmanager
+    def serve_tcp(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls_credentials: grpc.ServerCredentials | None = None,
+        passphrase: str | None = None,
+        interceptors: Sequence[grpc.ServerInterceptor] = (),
+    ) -> Generator[int]:
+        """Serve on *host* and *port* (0: a free one); gives the port.
+
+        Without *tls_credentials* the connection is plain. With *passphrase* calls that do not carry it are refused; those on
+        unix sockets never need it. Raises jumpstarter.common.exceptions.ConnectionError when the port is in use.
+        """
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        with self._serving(address, tls_credentials, passphrase, interceptors) as bound:
+            yield bound
+
+    @contextmanager
+    def _serving(
+        self,
+        address: str,
+        credentials: grpc.ServerCredentials | None = None,
+        passphrase: str | None = None,
+        interceptors: Sequence[grpc.ServerInterceptor] = (),
+    ) -> Generator[int]:
+        from .server import bind, create_server
+        from .service import ExporterService
+        from .streams import RouterService
+
+        services = ExporterService(self), RouterService(self)
+        server = create_server(self.executor, *services, passphrase, interceptors)
+        port = bind(server, address, credentials)
+        server.start()
+        try:
+            yield port
+        finally:
+            server.stop(None).wait()
+
+    @asynccontextmanager
+    async def serve_unix_async(self) -> AsyncGenerator[str]:
+        """`serve_unix` for coroutines."""
+        with self.serve_unix() as path:
+            yield path
+
+    @asynccontextmanager
+    async def serve_port_async(self, port: str) -> AsyncGenerator[None]:
+        """Serve on a gRPC address such as ``unix:/run/x.sock`` or ``127.0.0.1:1234``."""
+        with self._serving(port):
+            yield
+
+    @asynccontextmanager
+    async def serve_multi_port_async(self, *ports: str) -> AsyncGenerator[None]:
+        """`serve_port_async` for several addresses."""
+        with ExitStack() as stack:
+            for port in ports:
+                stack.enter_context(self._serving(port))
+            yield
+
+    @asynccontextmanager
+    async def serve_tcp_async(self, host: str, port: int, **options: Any) -> AsyncGenerator[int]:
+        """`serve_tcp` for coroutines, with its *options*."""
+        with self.serve_tcp(host, port, **options) as bound:
+            yield bound
+
+    @asynccontextmanager
+    async def serve_tcp_and_unix_async(
+        self, host: str, port: int, **options: Any
+    ) -> AsyncGenerator[tuple[int, str]]:
+        """`serve_tcp` with its *options*, and a unix socket for hooks on this machine; gives port and path."""
+        with self.serve_tcp(host, port, **options) as bound, self.serve_unix() as path:
+            yield bound, path
+
+    @asynccontextmanager
+    async def serve_unix_with_hook_socket_async(self) -> AsyncGenerator[tuple[str, str]]:
+        """Two unix sockets, one for clients and one for hooks, which stays usable while clients come and go."""
+        with self.serve_unix() as path, self.serve_unix() as hook_path:
+            yield path, hook_path
+
+
+def _encodings() -> frozenset[str]:
+    """Compressions that resources may have; none with JMP_DISABLE_COMPRESSION=1."""
+    import os
+
+    return frozenset() if os.environ.get("JMP_DISABLE_COMPRESSION") == "1" else available_compressions()

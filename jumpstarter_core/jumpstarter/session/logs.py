@@ -1,0 +1,132 @@
+"""Log lines of an exporter for its clients.
+
+Every subscriber has a bounded queue of its own: a slow one loses its own oldest lines only, and is told how many.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from jumpstarter.common.enums import LogSource
+
+#: Lines kept for a client that connects later, and lines a client may lag behind.
+BACKLOG: Final = 256
+QUEUE: Final = 4096
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line as clients get it; `severity` is a name of a level of the logging module, `created` seconds since 1970."""
+
+    severity: str
+    message: str
+    source: LogSource
+    created: float
+
+
+class LogHub(logging.Handler):
+    """Takes the records of all loggers and hands them to the subscribers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._subscribers: set[Subscription] = set()
+        self._backlog: deque[LogLine] = deque(maxlen=BACKLOG)
+        self._sources: dict[str, LogSource] = {}
+        self._hub_lock = threading.Lock()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = LogLine(record.levelname, self.format(record), self._source_of(record), record.created)
+        except Exception:  # noqa: BLE001 - logging must not fail its caller
+            self.handleError(record)
+            return
+        with self._hub_lock:
+            self._backlog.append(line)
+            for subscriber in self._subscribers:
+                subscriber.add(line)
+
+    def _source_of(self, record: logging.LogRecord) -> LogSource:
+        for name, source in self._sources.items():
+            if record.name == name or record.name.startswith(f"{name}."):
+                return source
+        return LogSource.DRIVER if record.name.startswith("driver.") else LogSource.SYSTEM
+
+    def add_source(self, logger_name: str, source: LogSource) -> None:
+        """Lines of *logger_name* and the loggers below it come from *source*."""
+        # The latest first; records are looked up while this runs, so the mapping is replaced, never changed.
+        self._sources = {logger_name: source, **self._without(logger_name)}
+
+    def _without(self, logger_name: str) -> dict[str, LogSource]:
+        return {name: source for name, source in self._sources.items() if name != logger_name}
+
+    @contextmanager
+    def context_source(self, logger_name: str, source: LogSource) -> Generator[None]:
+        """`add_source` while the context lasts."""
+        before = self._sources.get(logger_name)
+        self.add_source(logger_name, source)
+        try:
+            yield
+        finally:
+            if before is None:
+                self._sources = self._without(logger_name)
+            else:
+                self.add_source(logger_name, before)
+
+    @contextmanager
+    def subscribe(self) -> Generator[Subscription]:
+        """A subscription that starts with the lines kept so far."""
+        with self._hub_lock:
+            subscription = Subscription(self._backlog)
+            self._subscribers.add(subscription)
+        try:
+            yield subscription
+        finally:
+            with self._hub_lock:
+                self._subscribers.discard(subscription)
+
+
+class Subscription:
+    """Iterates log lines as they come, until `close`."""
+
+    def __init__(self, lines: deque[LogLine]) -> None:
+        self._lines = deque(lines)
+        self._dropped = 0
+        self._closed = False
+        self._arrived = threading.Condition()
+
+    def add(self, line: LogLine) -> None:
+        """Queue *line*, dropping the oldest when the reader is too slow."""
+        with self._arrived:
+            if len(self._lines) >= QUEUE:
+                self._lines.popleft()
+                self._dropped += 1
+            self._lines.append(line)
+            self._arrived.notify()
+
+    def close(self) -> None:
+        """End the iteration."""
+        with self._arrived:
+            self._closed = True
+            self._arrived.notify()
+
+    def __iter__(self) -> Iterator[LogLine]:
+        while (line := self._next()) is not None:
+            yield line
+
+    def _next(self) -> LogLine | None:
+        with self._arrived:
+            while not self._lines and not self._closed:
+                self._arrived.wait()
+            if self._closed:
+                return None
+            if self._dropped:
+                count, self._dropped = self._dropped, 0
+                text = f"{count} log lines were dropped: this client reads them too slowly"
+                return LogLine("WARNING", text, LogSource.SYSTEM, self._lines[0].created)
+            return self._lines.popleft()

@@ -1,0 +1,1 @@
+"""Testing hardware with pytest: `JumpstarterTest` (module pytest) and `eventually` (module eventually)."""

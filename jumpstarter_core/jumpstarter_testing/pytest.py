@@ -1,0 +1,97 @@
+"""`JumpstarterTest`: a pytest class whose tests have a board.
+
+Both forms work, also mixed::
+
+    class TestBoard(JumpstarterTest):
+        exporter_selector = "vendor=acme,model=widget-v2"
+
+        def test_argument(self, client):
+            client.power.on()
+
+        def test_attribute(self):
+            self.client.power.off()
+
+A class has one connection, made before its first test and closed after its last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+
+class JumpstarterTest:
+    """Base class of tests that drive a board.
+
+    `exporter_selector` (`selector` is its other name) tells by labels which exporter the tests need. Inside of
+    `jmp shell` it is the shell's exporter, whoever started the shell chose it. Elsewhere, where a client of a lab
+    is configured, it is that of the lease that JMP_LEASE names, or that `jmp create lease` made for this selector,
+    else of a lease that the class gets for itself. Without any of them each test ends in an
+    EnvironmentVariableNotSetError that says so.
+    """
+
+    __test__ = True
+    """Collect subclasses whatever their name, `MyTest` too."""
+
+    exporter_selector: ClassVar[str | None] = None
+    selector: ClassVar[str | None] = None
+
+    if TYPE_CHECKING:
+        client: Any
+    else:
+
+        @pytest.fixture(scope="class")
+        @classmethod
+        def client(cls) -> Generator[Any, None, None]:
+            """The client of the exporter's root driver; its children are its attributes."""
+            with _connected(cls.exporter_selector or cls.selector or "") as client:
+                yield client
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _client_attribute(cls, client: Any) -> Generator[None, None, None]:
+        # pytest has taken note of the fixture `client` by now, so the attribute is free for the object.
+        cls.client = client
+        yield
+        del cls.client
+
+
+@contextmanager
+def _connected(selector: str) -> Generator[Any]:
+    """The client of the exporter for *selector*, see `JumpstarterTest`."""
+    from jumpstarter.connection import connect
+    from jumpstarter.utils.env import exporter_host, lease_of_environment
+
+    config = None if os.environ.get("JUMPSTARTER_HOST") else _lab_client()
+    if config is None or not (selector or lease_of_environment() or not _has_local_exporter()):
+        exporter_host()  # A test of hardware must not pass on the simulated board for want of a shell.
+        with connect() as client:
+            yield client
+        return
+    from jumpstarter.connection.lease import LeaseRequest, client_of, lease
+
+    request = LeaseRequest(selector=selector, lease=lease_of_environment(), adopt=True)
+    with lease(config, request) as leased, client_of(leased) as client:
+        yield client
+
+
+def _lab_client() -> Any:
+    """The configuration of the current client of a lab; None when there is none."""
+    from jumpstarter.common.exceptions import ConfigurationError
+    from jumpstarter.config.client import resolve_client_config
+
+    try:
+        config = resolve_client_config()
+    except ConfigurationError:
+        return None
+    return config if config.endpoint and config.token else None
+
+
+def _has_local_exporter() -> bool:
+    from jumpstarter.common.local import running_exporter
+
+    return running_exporter() is not None
