@@ -1,0 +1,1 @@
+"""Storage attached to an exporter: object stores and file systems, flashers, and storage multiplexers."""

@@ -1,0 +1,143 @@
+"""The client of a serial port."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+from jumpstarter.client import DriverClient
+from jumpstarter.client.decorators import driver_click_group
+
+from .reader import SerialReader, SerialReadError, SerialReadTimeout
+
+if TYPE_CHECKING:
+    from jumpstarter.streams.blocking import BlockingStream
+    from jumpstarter_driver_network.adapters import PexpectAdapter
+    from pexpect.fdpexpect import fdspawn
+
+__all__ = ["PySerialClient", "SerialReadError", "SerialReadTimeout"]
+
+
+@dataclass(kw_only=True)
+class PySerialClient(DriverClient):
+    """A serial port: by pexpect, as a stream, or with `read_until`, `read` and `write`.
+
+    One stream at a time has the port. `read_until`, `read` and `write` share one that is opened at the first
+    of them and kept, so that nothing is lost between calls; the other ways in close it first. What it had
+    read stays readable.
+    """
+
+    _reader: SerialReader | None = field(init=False, default=None, repr=False)
+    _opened: ExitStack = field(init=False, default_factory=ExitStack, repr=False)
+
+    def open(self) -> fdspawn[bytes]:
+        """Open a pexpect session, https://pexpect.readthedocs.io/en/stable/api/pexpect.html; `close` ends it.
+
+        An earlier session or stream of this client is closed first.
+        """
+        self._start_over()
+        return self._opened.enter_context(self.pexpect())
+
+    def pexpect(self) -> PexpectAdapter:
+        """A pexpect session as a context manager: ``with serial.pexpect() as session:``."""
+        from jumpstarter_driver_network.adapters import PexpectAdapter
+
+        return PexpectAdapter(client=self)
+
+    @contextmanager
+    def stream(self, method: str = "connect") -> Iterator[BlockingStream]:
+        """A blocking stream as a context manager; *method* is the driver's stream method."""
+        self._detach()
+        with super().stream(method) as stream:
+            yield stream
+
+    def open_stream(self, method: str = "connect") -> BlockingStream:
+        """Open a blocking stream; `close` ends it. An earlier one of this client is closed first."""
+        self._start_over()
+        return self._opened.enter_context(self.stream(method))
+
+    def close(self) -> None:
+        """Close what `open`, `open_stream`, `read_until`, `read` and `write` have opened. All of them open it
+        again.
+        """
+        self._let_go()
+        super().close()
+
+    def read_until(self, expected: str, timeout: float | timedelta = 60.0, *, regex: bool = False) -> str:
+        """Return the output up to and including *expected*, from where the last read ended.
+
+        Args:
+            expected: text to wait for
+            timeout: how long to wait: seconds, or a timedelta
+            regex: take *expected* as a regular expression (see `re`); it is matched against UTF-8 bytes
+
+        Raises:
+            SerialReadTimeout: it did not arrive in time; the message has the text read so far, which stays
+                readable
+            SerialReadError: the stream ended before it arrived
+        """
+        wanted = re.compile(expected.encode()) if regex else expected
+        return self._console().take_until(wanted, _seconds(timeout)).decode(errors="replace")
+
+    def read(self, timeout: float | timedelta = 0.0) -> str:
+        """Return all unread output. With none, wait up to *timeout* for some, then return an empty text."""
+        return self._console().take(_seconds(timeout)).decode(errors="replace")
+
+    def write(self, data: str | bytes) -> None:
+        """Send *data* as it is, text as UTF-8."""
+        self._console().send(data.encode() if isinstance(data, str) else data)
+
+    def write_line(self, text: str, newline: str = "\n") -> None:
+        """Send *text* and *newline*."""
+        self.write(text + newline)
+
+    def set_dtr(self, value: bool) -> None:
+        """Switch the DTR line. Raises DriverMethodNotImplemented when the port has none."""
+        self.call("set_dtr", value)
+
+    def set_rts(self, value: bool) -> None:
+        """Switch the RTS line. Raises DriverMethodNotImplemented when the port has none."""
+        self.call("set_rts", value)
+
+    def cli(self) -> click.Group:
+        """The commands ``start-console`` and ``pipe``."""
+        from .commands import pipe_command, start_console_command
+
+        @driver_click_group(self)
+        def base() -> None:
+            """Serial port"""
+
+        base.add_command(start_console_command(self))
+        base.add_command(pipe_command(self))
+        return base
+
+    def _console(self) -> SerialReader:
+        if self._reader is None:
+            self._reader = SerialReader(self.logger.warning)
+        if not self._reader.attached:
+            self._start_over()
+            self._reader.attach(super()._open("connect"))
+        return self._reader
+
+    def _start_over(self) -> None:
+        """Close what is open, and see to it that what is opened next goes with the connection."""
+        self._let_go()
+        if self.stack is not None:
+            self.stack.callback(self._let_go)
+
+    def _detach(self) -> None:
+        if self._reader is not None:
+            self._reader.detach()
+
+    def _let_go(self) -> None:
+        self._detach()
+        self._opened.close()
+
+
+def _seconds(timeout: float | timedelta) -> float:
+    return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout

@@ -1,0 +1,99 @@
+"""A terminal in raw mode on a serial port."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jumpstarter.streams.blocking import BlockingStream
+
+ESCAPE = b"\x02"
+"""Ctrl+B."""
+ESCAPES = 3
+"""How often in a row Ctrl+B leaves."""
+
+
+class EscapeCounter:
+    """Finds three Ctrl+B in a row, over any number of reads.
+
+    The first two are passed on at once, so that programs on the board that use Ctrl+B (tmux, Emacs) still get
+    them.
+    """
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bool]:
+        """What to pass on of *data*, and whether to leave after it."""
+        for position, value in enumerate(data):
+            self._seen = self._seen + 1 if value == ESCAPE[0] else 0
+            if self._seen == ESCAPES:
+                return data[:position], True
+        return data, False
+
+
+def run_console(stream: BlockingStream, keyboard: int, screen: int) -> str:
+    """Join the terminal (two file descriptors) with *stream* until the user leaves or the stream ends.
+
+    The terminal is in raw mode meanwhile and gets its settings back. Returns a sentence that says how it
+    ended.
+    """
+    import termios
+    import tty
+
+    before = termios.tcgetattr(keyboard)
+    wake_reader, wake_writer = socket.socketpair()
+    result: list[str] = []
+    receiver = threading.Thread(target=_show, args=(stream, screen, wake_writer, result), daemon=True)
+    with wake_reader, wake_writer:
+        try:
+            tty.setraw(keyboard)
+            receiver.start()
+            left = _type(stream, keyboard, wake_reader)
+            stream.close()
+            receiver.join()
+        finally:
+            termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+    return "Left the console" if left else result[0]
+
+
+def _type(stream: BlockingStream, keyboard: int, wake: socket.socket) -> bool:
+    """Send what is typed; true when the user left, false when the stream ended."""
+    from anyio import BrokenResourceError, ClosedResourceError
+
+    escapes = EscapeCounter()
+    sources: list[int | socket.socket] = [keyboard, wake]
+    while True:
+        ready, _, _ = select.select(sources, [], [])
+        if wake in ready:
+            return False
+        data = os.read(keyboard, 4096)
+        passed, leave = escapes.feed(data)
+        try:
+            if passed:
+                stream.send(passed)
+        except (BrokenResourceError, ClosedResourceError):
+            return False
+        if leave or not data:
+            return True
+
+
+def _show(stream: BlockingStream, screen: int, wake: socket.socket, result: list[str]) -> None:
+    from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+    from jumpstarter.common.exceptions import JumpstarterException
+
+    try:
+        while True:
+            view = memoryview(stream.receive())
+            while view:
+                view = view[os.write(screen, view) :]
+    except (EndOfStream, ClosedResourceError):
+        result.append("The serial port's stream ended")
+    except (BrokenResourceError, JumpstarterException) as error:
+        result.append(f"The connection broke: {error}")
+    finally:
+        wake.send(b"x")

@@ -1,0 +1,1 @@
+"""A board emulated by QEMU: power, flasher, serial console, screen and network."""

@@ -1,0 +1,1 @@
+"""The U-Boot boot loader, driven at its prompt over a power and a serial driver."""

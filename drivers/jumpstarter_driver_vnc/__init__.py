@@ -1,0 +1,1 @@
+"""A screen over VNC, for a browser."""
