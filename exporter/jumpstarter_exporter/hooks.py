@@ -1,0 +1,234 @@
+"""Hooks: scripts of the exporter's owner that run before a lease's user gets the device, and after.
+
+What holds for every hook:
+
+* It runs on a pseudo terminal in a session of its own, so that tools buffer by line and the whole process
+  group can be ended. It reads nothing: its input is at the end at once.
+* Each line it prints becomes one log record, at the time it is printed.
+* It has ended when `run_hook` returns. After its time-out it gets SIGTERM, and SIGKILL 5 s later.
+* Processes that it leaves behind in the background live on, but nobody waits for them or reads their output.
+
+The interpreter: ``exec`` if given; else a script that is one line naming an existing file runs with Python
+(``.py``) or ``/bin/sh``; any other text is ``/bin/sh -c`` text, as in Jumpstarter 0.9.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+from .environment import session_environment
+
+TERMINATION_GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL for a hook that ran out of time."""
+
+
+class OnFailure(Enum):
+    """What a failing hook means for the lease and the exporter (``onFailure`` in the exporter config)."""
+
+    WARN = "warn"
+    END_LEASE = "endLease"
+    EXIT = "exit"
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A hook as configured. `timeout` is in seconds; `name` is ``beforeLease`` or ``afterLease``."""
+
+    name: str
+    script: str
+    interpreter: str | None = None
+    timeout: float = 120
+    on_failure: OnFailure = OnFailure.WARN
+
+    def command(self) -> list[str]:
+        """The command line that runs the hook."""
+        import shlex
+
+        script = self.script.strip()
+        is_file = "\n" not in script and Path(script).is_file()
+        if self.interpreter:
+            return [*shlex.split(self.interpreter), *([script] if is_file else ["-c", self.script])]
+        if is_file:
+            return [sys.executable if script.endswith(".py") else "/bin/sh", script]
+        return ["/bin/sh", "-c", self.script]
+
+
+@dataclass(frozen=True)
+class HookResult:
+    """How a hook ended. `problem` is None if it succeeded, else one line that names the hook."""
+
+    problem: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the hook did what it should."""
+        return self.problem is None
+
+
+def hook_environment(
+    outer: Mapping[str, str], *, host: str, lease_name: str = "", client_name: str = ""
+) -> dict[str, str]:
+    """The environment of a hook.
+
+    Args:
+        outer: the exporter's own environment.
+        host: path of the unix socket on which the hook's ``j`` reaches the exporter.
+        lease_name: name of the lease, ``standalone`` in direct mode.
+        client_name: name of the lease's client, empty in direct mode.
+    """
+    session = {
+        "JUMPSTARTER_HOST": host,
+        "JMP_DRIVERS_ALLOW": "UNSAFE",
+        "LEASE_NAME": lease_name,
+        "CLIENT_NAME": client_name,
+        "TERM": "dumb",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    environment = session_environment(outer, session)
+    environment.pop("PS1", None)
+    return environment
+
+
+class Interrupt:
+    """Ends a hook before its time: called, from any thread, while or before it runs."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self) -> None:
+        with self._lock:
+            self.requested = True
+            process = self._process
+        if process is not None:
+            # The caller does not wait for a hook that takes its time to end.
+            threading.Thread(target=_end_group, args=(process,), name="hook interrupt", daemon=True).start()
+
+    def attach(self, process: subprocess.Popen[bytes]) -> None:
+        """The hook runs as *process*."""
+        with self._lock:
+            self._process = process
+            requested = self.requested
+        if requested:
+            self()
+
+
+def run_hook(
+    hook: Hook,
+    environment: Mapping[str, str],
+    log: Callable[[str], None],
+    interrupt: Interrupt | None = None,
+) -> HookResult:
+    """Run *hook* to its end; *log* gets each line of its output. Raises for nothing the hook does."""
+    interrupt = interrupt or Interrupt()
+    with _pty() as (terminal, ours):
+        try:
+            process = subprocess.Popen(
+                hook.command(),
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=terminal,
+                stderr=terminal,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            return HookResult(f"{hook.name} hook cannot be started: {error}")
+        try:
+            terminal.close()
+            with _lines_logged(ours, log):
+                interrupt.attach(process)
+                result = _wait(hook, process)
+                return HookResult(f"{hook.name} hook was ended early") if interrupt.requested else result
+        finally:
+            # A signal to the exporter may come at any point above.
+            if process.returncode is None:
+                _end_group(process)
+
+
+def _wait(hook: Hook, process: subprocess.Popen[bytes]) -> HookResult:
+    try:
+        code = process.wait(hook.timeout)
+    except subprocess.TimeoutExpired:
+        _end_group(process)
+        return HookResult(f"{hook.name} hook timed out after {hook.timeout:g} s")
+    if code < 0:
+        return HookResult(f"{hook.name} hook was ended by {signal.Signals(-code).name}")
+    return HookResult(f"{hook.name} hook failed with exit code {code}") if code else HookResult()
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signum)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(TERMINATION_GRACE)
+            return
+
+
+@contextlib.contextmanager
+def _pty() -> Iterator[tuple[BinaryIO, int]]:
+    """A pseudo terminal: (its far end for the hook, our end). The caller may close the far end earlier."""
+    ours, terminal = os.openpty()
+    try:
+        with open(terminal, "wb", buffering=0) as far_end:
+            yield far_end, ours
+    finally:
+        os.close(ours)
+
+
+@contextlib.contextmanager
+def _lines_logged(terminal: int, log: Callable[[str], None]) -> Iterator[None]:
+    """Log what comes from *terminal* during the context, and at its end the rest that is there already."""
+    ended, end = os.pipe()
+    reader = threading.Thread(target=_log_lines, args=(terminal, ended, log), name="hook output", daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        os.close(end)
+        reader.join()
+        os.close(ended)
+
+
+def _log_lines(terminal: int, ended: int, log: Callable[[str], None]) -> None:
+    rest = b""
+    for chunk in _chunks(terminal, ended):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            log(line.decode(errors="replace").rstrip("\r"))
+    if rest:
+        log(rest.decode(errors="replace").rstrip("\r"))
+
+
+def _chunks(terminal: int, ended: int) -> Iterator[bytes]:
+    """Reads until nobody can write any more, or until *ended* is at its end and nothing is left to read."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(terminal, selectors.EVENT_READ)
+        selector.register(ended, selectors.EVENT_READ)
+        while True:
+            ready = {key.fd for key, _ in selector.select()}
+            if terminal not in ready:
+                return
+            try:
+                chunk = os.read(terminal, 65536)
+            except OSError as error:
+                if error.errno != errno.EIO:  # Linux's way to say that the far end is closed
+                    raise
+                return
+            if not chunk:
+                return
+            yield chunk

@@ -1,0 +1,257 @@
+"""One lease on the exporter: fresh drivers, their session, the hooks around it, and the clients that dial in.
+
+The order of things:
+
+1. The drivers are made and their session is served, on two unix sockets: one for clients, one for hooks.
+2. The exporter listens for clients at once, so that they see what the beforeLease hook prints while it runs.
+3. beforeLease hook; then the lease is ready.
+4. The client ends the session, or the lease ends, or the exporter is stopped.
+5. afterLease hook; then the session is closed and its clients are cut.
+
+Everything that drivers and hooks do happens on threads: none of them can hold up the exporter's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from anyio import to_thread
+from jumpstarter.common import HOOK_WARNING_PREFIX
+from jumpstarter.common.enums import ExporterStatus, LogSource
+from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.config.exporter import ExporterConfigV1Alpha1
+from jumpstarter.session import Session
+from jumpstarter.streams.relay import relay
+
+from .hooks import Hook, Interrupt, OnFailure, hook_environment, run_hook
+from .link import TRANSIENT, Backoff, ControllerLink
+from .reporter import Reporter
+from .standalone import HOOK_LOGGER, Hooks
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for the client, or else the controller, to end a lease whose session is over.
+RELEASE_GRACE: Final = 5.0
+#: Seconds for the client of a lease whose hook failed to see why.
+FAILURE_GRACE: Final = 3.0
+#: Seconds for drivers to close.
+CLOSE_TIMEOUT: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a lease went. *stop*: the exporter has to end, as its hook's ``onFailure: exit`` asks. *failed*: its drivers could
+
+    not be started.
+    """
+
+    stop: bool = False
+    failed: bool = False
+
+
+class LeaseSession:
+    """Runs one lease; see the module's text. `gone` and `stopping` are set by the service."""
+
+    def __init__(
+        self,
+        config: ExporterConfigV1Alpha1,
+        hooks: Hooks,
+        link: ControllerLink,
+        reporter: Reporter,
+        name: str,
+        client: str,
+    ) -> None:
+        self.name = name
+        self.client = client
+        self.gone = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self._config = config
+        self._hooks = hooks
+        self._link = link
+        self._reporter = reporter
+        self._ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._relays: set[asyncio.Task[None]] = set()
+
+    def belongs_to(self, client: str) -> None:
+        """The lease is *client*'s now. Whoever had it before is cut off, also where a router does not know of it."""
+        if client == self.client:
+            return
+        logger.info("lease %s went from %s to %s", self.name, self.client, client)
+        self.client = client
+        for task in self._relays:
+            task.cancel()
+
+    async def run(self) -> Outcome:
+        """From the start of the lease to its end."""
+        stack = ExitStack()
+        try:
+            session, path, hook_path = await to_thread.run_sync(self._open, stack)
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises, the exporter goes on
+            await to_thread.run_sync(stack.close)
+            return await self._refuse(f"the drivers cannot be started: {error}")
+        listening = asyncio.create_task(self._listen(path))
+        try:
+            return await self._serve(session, hook_path)
+        finally:
+            listening.cancel()
+            for task in self._relays:
+                task.cancel()
+            await asyncio.gather(listening, *self._relays, return_exceptions=True)
+            await self._close(stack)
+
+    def _open(self, stack: ExitStack) -> tuple[Session, str, str]:
+        device = self._config.instantiate()
+        session = stack.enter_context(Session(root_device=device, motd=self._config.motd or ""))
+        session.on_end_session = lambda: self._call_soon(self._ended.set)
+        return session, stack.enter_context(session.serve_unix()), stack.enter_context(session.serve_unix())
+
+    def _call_soon(self, action: Callable[[], object]) -> None:
+        self._loop.call_soon_threadsafe(action)
+
+    async def _close(self, stack: ExitStack) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await to_thread.run_sync(stack.close, abandon_on_cancel=True)
+        except TimeoutError:
+            logger.error("the drivers of lease %s did not close within %g s", self.name, CLOSE_TIMEOUT)
+        except Exception:
+            logger.exception("closing the drivers of lease %s failed", self.name)
+
+    async def _refuse(self, reason: str) -> Outcome:
+        """The lease cannot be served: tell why, and give the board back."""
+        logger.error("lease %s: %s", self.name, reason)
+        self._reporter.report(ExporterStatus.BEFORE_LEASE_HOOK_FAILED, reason)
+        await self._release(ExporterStatus.BEFORE_LEASE_HOOK_FAILED)
+        return Outcome(failed=True)
+
+    async def _serve(self, session: Session, hook_path: str) -> Outcome:
+        message = "Ready for commands"
+        if self._hooks.before is not None:
+            self._tell(session, ExporterStatus.BEFORE_LEASE_HOOK, "Running beforeLease hook")
+            # A lease that ends while it is being prepared needs no more preparation, only the afterLease hook.
+            interrupt = Interrupt()
+            over = asyncio.create_task(first_of(self.gone, self.stopping))
+            over.add_done_callback(lambda task: None if task.cancelled() else interrupt())
+            problem = await self._run_hook(
+                session, self._hooks.before, hook_path, LogSource.BEFORE_LEASE_HOOK, interrupt
+            )
+            over.cancel()
+            if interrupt.requested:
+                return await self._finish(session, hook_path)
+            if problem and self._hooks.before.on_failure is not OnFailure.WARN:
+                return await self._fail(
+                    session, self._hooks.before, ExporterStatus.BEFORE_LEASE_HOOK_FAILED, problem
+                )
+            message = f"{HOOK_WARNING_PREFIX}{problem}" if problem else message
+        self._tell(session, ExporterStatus.LEASE_READY, message)
+        await first_of(self._ended, self.gone, self.stopping)
+        return await self._finish(session, hook_path)
+
+    async def _finish(self, session: Session, hook_path: str) -> Outcome:
+        message = "Available for new lease"
+        if self._hooks.after is not None:
+            self._tell(session, ExporterStatus.AFTER_LEASE_HOOK, "Running afterLease hook")
+            problem = await self._run_hook(session, self._hooks.after, hook_path, LogSource.AFTER_LEASE_HOOK)
+            if problem and self._hooks.after.on_failure is not OnFailure.WARN:
+                return await self._fail(
+                    session, self._hooks.after, ExporterStatus.AFTER_LEASE_HOOK_FAILED, problem
+                )
+            message = f"{HOOK_WARNING_PREFIX}{problem}" if problem else message
+        # Only the session's clients are told now: for the controller the board is free when the drivers are closed.
+        session.update_status(ExporterStatus.AVAILABLE, message)
+        if self._ended.is_set() and not self.gone.is_set():
+            await self._release(ExporterStatus.AVAILABLE, grace=RELEASE_GRACE)
+        return Outcome()
+
+    async def _fail(self, session: Session, hook: Hook, status: ExporterStatus, problem: str) -> Outcome:
+        """A hook failed whose failure ends the lease. Its client learns why before the session is closed."""
+        logger.error("lease %s: %s; onFailure is %s", self.name, problem, hook.on_failure.value)
+        session.update_status(status, problem)
+        # The controller lets nobody in any more once it knows: a client that is on its way is to see what the hook printed.
+        await first_of(self.gone, self.stopping, timeout=FAILURE_GRACE)
+        self._reporter.report(status, problem)
+        await self._release(status)
+        await first_of(self.gone, self.stopping, timeout=RELEASE_GRACE)
+        return Outcome(stop=hook.on_failure is OnFailure.EXIT)
+
+    def _tell(self, session: Session, status: ExporterStatus, message: str) -> None:
+        session.update_status(status, message)
+        self._reporter.report(status, message)
+
+    async def _release(self, status: ExporterStatus, grace: float = 0.0) -> None:
+        """End the lease, unless its client does so within *grace* seconds."""
+        if await first_of(self.gone, self.stopping, timeout=grace):
+            return
+        releasing = asyncio.create_task(self._link.release(self.name, status))
+        gone = asyncio.create_task(self.gone.wait())
+        await asyncio.wait({releasing, gone}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if releasing.done() and (error := releasing.exception()) is not None:
+            logger.error("lease %s could not be released: %s", self.name, error)
+        releasing.cancel()
+
+    async def _run_hook(
+        self, session: Session, hook: Hook, path: str, source: LogSource, interrupt: Interrupt | None = None
+    ) -> str | None:
+        """Run *hook* on a thread; gives the problem, None when there is none."""
+        log = logging.getLogger(HOOK_LOGGER)
+        environment = hook_environment(os.environ, host=path, lease_name=self.name, client_name=self.client)
+
+        def run() -> str | None:
+            with session.context_log_source(HOOK_LOGGER, source):
+                problem = run_hook(hook, environment, log.info, interrupt).problem
+                if problem:
+                    log.warning("%s", problem)
+                return problem
+
+        return await to_thread.run_sync(run)
+
+    async def _listen(self, path: str) -> None:
+        """Join every client that dials with the session. A controller that goes away is waited for."""
+        backoff = Backoff()
+        while True:
+            try:
+                async for answer in self._link.listen(self.name):
+                    backoff.reset()
+                    self._join(answer.router_endpoint, answer.router_token, path)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in TRANSIENT:
+                    logger.warning("cannot listen for clients of lease %s: %s", self.name, error.details())
+            await asyncio.sleep(backoff.next())
+
+    def _join(self, endpoint: str, token: str, path: str) -> None:
+        task = asyncio.create_task(self._relay(endpoint, token, path))
+        self._relays.add(task)
+        task.add_done_callback(self._relays.discard)
+
+    async def _relay(self, endpoint: str, token: str, path: str) -> None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await self._loop.sock_connect(sock, path)
+            await relay(await self._link.router(endpoint), token, sock)
+        except (grpc.aio.AioRpcError, OSError, JumpstarterException) as error:
+            reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
+            logger.info("a client's connection through %s ended: %s", endpoint, reason)
+        finally:
+            sock.close()
+
+
+async def first_of(*events: asyncio.Event, timeout: float | None = None) -> bool:
+    """Wait for the first of *events*, *timeout* seconds at the most; False when none came."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,172 @@
+"""The exporter's line to its controller: one channel, kept for the life of the process.
+
+A call that finds no controller is tried again until there is one, however long that takes: an outage is no reason to give up
+a board. What the controller refuses is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import grpc
+from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials
+from jumpstarter.config.exporter import ExporterConfigV1Alpha1
+from jumpstarter_protocol import jumpstarter_pb2 as pb
+from jumpstarter_protocol import jumpstarter_pb2_grpc
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that one attempt of a call may take.
+CALL_TIMEOUT: Final = 30.0
+#: Seconds between attempts: the first wait, and the longest.
+BACKOFF: Final = (0.5, 30.0)
+
+#: The controller is not there, or not yet; everything else is an answer.
+TRANSIENT: Final = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.INTERNAL,
+)
+
+
+class Backoff:
+    """Waits that double, with a quarter of chance in them so that a lab's exporters do not all come back at once."""
+
+    def __init__(self) -> None:
+        self._next = BACKOFF[0]
+
+    def reset(self) -> None:
+        """Start again with the shortest wait."""
+        self._next = BACKOFF[0]
+
+    def next(self) -> float:
+        """Seconds to wait now."""
+        wait, self._next = self._next, min(self._next * 2, BACKOFF[1])
+        return wait * random.uniform(0.75, 1.25)
+
+
+class ControllerLink:
+    """Calls of ControllerService as the exporter that *config* names."""
+
+    def __init__(self, channel: grpc.aio.Channel, config: ExporterConfigV1Alpha1) -> None:
+        self._config = config
+        self._stub: Any = jumpstarter_pb2_grpc.ControllerServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._metadata = (
+            ("jumpstarter-kind", "Exporter"),
+            ("jumpstarter-namespace", config.metadata.namespace or ""),
+            ("jumpstarter-name", config.metadata.name),
+            ("authorization", f"Bearer {config.token}"),
+        )
+        self._routers: dict[str, grpc.aio.Channel] = {}
+
+    async def register(self, reports: Iterable[pb.DriverInstanceReport], labels: dict[str, str]) -> str:
+        """Make the exporter and its drivers known; gives its uuid."""
+        request = pb.RegisterRequest(labels=labels, reports=list(reports))
+        return str((await self._call(self._stub.Register, request)).uuid)
+
+    async def unregister(self, reason: str) -> None:
+        """Leave. One attempt: whoever stops does not wait for a controller."""
+        await self._once(self._stub.Unregister, pb.UnregisterRequest(reason=reason), timeout=5)
+
+    async def report(self, status: ExporterStatus, message: str) -> None:
+        """Tell the status."""
+        await self._call(self._stub.ReportStatus, _status_request(status, message))
+
+    async def report_once(self, status: ExporterStatus, message: str) -> None:
+        """Tell the status if the controller is there."""
+        await self._once(self._stub.ReportStatus, _status_request(status, message), timeout=5)
+
+    async def release(self, lease: str, status: ExporterStatus) -> None:
+        """Ask for the end of *lease*. Older controllers do not know the call; they take the wish with a status."""
+        try:
+            await self._call(self._stub.ReleaseLease, pb.ReleaseLeaseRequest(name=lease))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return
+            logger.debug("ReleaseLease was refused (%s): asking with the status", error.details())
+            # To an older controller AVAILABLE would mean that there is nothing to release.
+            told = ExporterStatus.AFTER_LEASE_HOOK if status is ExporterStatus.AVAILABLE else status
+            request = _status_request(told, "")
+            request.release_lease = True
+            await self._call(self._stub.ReportStatus, request)
+
+    def status(self) -> AsyncIterator[pb.StatusResponse]:
+        """The exporter's lease, now and at every change. Raises AioRpcError when the stream ends badly."""
+        return self._stub.Status(pb.StatusRequest(), metadata=self._metadata)  # type: ignore[no-any-return]
+
+    def listen(self, lease: str) -> Any:
+        """One answer for every client that dials."""
+        return self._stub.Listen(pb.ListenRequest(lease_name=lease), metadata=self._metadata)
+
+    async def router(self, endpoint: str) -> grpc.aio.Channel:
+        """The channel to the router at *endpoint*; one for all of its streams."""
+        channel = self._routers.get(endpoint)
+        if channel is None:
+            channel = await secure_channel(endpoint, self._config)
+            self._routers[endpoint] = channel
+        return channel
+
+    async def close_routers(self) -> None:
+        """Close the channels to routers."""
+        for channel in self._routers.values():
+            await channel.close()
+        self._routers.clear()
+
+    async def _once(self, method: Any, request: Any, *, timeout: float) -> Any:
+        return await method(request, metadata=self._metadata, timeout=timeout)
+
+    async def _call(self, method: Any, request: Any) -> Any:
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._once(method, request, timeout=CALL_TIMEOUT)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in TRANSIENT:
+                    raise
+                wait = backoff.next()
+                logger.warning(
+                    "the controller is not there (%s): trying again in %.1f s", error.details(), wait
+                )
+                await asyncio.sleep(wait)
+
+
+def _status_request(status: ExporterStatus, message: str) -> pb.ReportStatusRequest:
+    return pb.ReportStatusRequest(status=status.to_proto(), message=message)  # type: ignore[arg-type]
+
+
+async def secure_channel(endpoint: str, config: ExporterConfigV1Alpha1) -> grpc.aio.Channel:
+    """A channel to a controller or router of the lab that *config* belongs to."""
+    credentials = await ssl_channel_credentials(endpoint, config.tls)
+    # The lab's own reconnecting is the same as gRPC's; its waits are shorter, as people wait for boards.
+    options = {
+        "grpc.max_reconnect_backoff_ms": 10_000,
+        "grpc.initial_reconnect_backoff_ms": 200,
+        **config.grpcOptions,
+    }
+    return aio_secure_channel(endpoint, credentials, options)
+
+
+@asynccontextmanager
+async def controller_link(config: ExporterConfigV1Alpha1) -> AsyncIterator[ControllerLink]:
+    """The line to the controller that *config* names. Raises ConfigurationError when it names none."""
+    missing = [key for key, value in (("endpoint", config.endpoint), ("token", config.token)) if not value]
+    if missing:
+        raise ConfigurationError(
+            f"{config.path}: {' and '.join(missing)} missing: expected what 'jmp admin create exporter --save' or "
+            "'jmp login --exporter' write; to serve clients without a controller use --tls-grpc-listener"
+        )
+    assert config.endpoint
+    async with await secure_channel(config.endpoint, config) as channel:
+        link = ControllerLink(channel, config)
+        try:
+            yield link
+        finally:
+            await link.close_routers()

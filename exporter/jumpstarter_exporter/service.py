@@ -1,0 +1,229 @@
+"""The exporter service: a board in a lab, for as long as the process runs.
+
+It makes the board known to the controller, follows its lease, and runs one `LeaseSession` at a time. A controller that goes
+away, for however long, ends nothing: a session goes on, and when the controller is back the exporter registers again.
+
+It is stopped by `stop`: at once, where the running session is closed with its afterLease hook and the lease stays the
+client's; or after the lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+import grpc
+from anyio import to_thread
+from jumpstarter.client.lab import is_refusal
+from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.common.exceptions import ConnectionError
+from jumpstarter.config.exporter import ExporterConfigV1Alpha1
+from jumpstarter.session import Session
+
+from .lease import LeaseSession, Outcome
+from .link import TRANSIENT, Backoff, ControllerLink, controller_link
+from .reporter import Reporter
+from .standalone import Hooks
+
+logger = logging.getLogger(__name__)
+
+#: Exit code of an exporter whose hook asked for its end, or whose drivers failed again and again.
+FAILED = 1
+
+
+class ExporterRefused(ConnectionError):
+    """Raised when the controller does not take the exporter for what it says it is."""
+
+
+class Exporter:
+    """One exporter of a lab. `run` gives the exit code."""
+
+    def __init__(self, config: ExporterConfigV1Alpha1, hooks: Hooks) -> None:
+        self._config = config
+        self._hooks = hooks
+        self._stop = asyncio.Event()
+        self._after_lease = asyncio.Event()
+        self._wanted: tuple[str, str] | None = None
+        self._changed = asyncio.Event()
+        self._current: LeaseSession | None = None
+        self._failures: deque[float] = deque(maxlen=config.failure_detection.max_rapid_failures)
+        self._exit_code = 0
+
+    def stop(self, *, after_lease: bool = False) -> None:
+        """End the service: at once, or when the lease that runs has ended."""
+        self._after_lease.set()
+        if not after_lease:
+            self._stop.set()
+            if self._current is not None:
+                self._current.stopping.set()
+        self._changed.set()
+
+    async def run(self) -> int:
+        """Serve until stopped.
+
+        Raises ConfigurationError when the configuration or a driver does not work, ExporterRefused when the controller
+        does not take the exporter.
+        """
+        reports = await to_thread.run_sync(self._describe)
+        backoff = Backoff()
+        while True:
+            try:
+                async with controller_link(self._config) as link:
+                    return await self._run(link, reports)
+            except ExporterRefused:
+                raise
+            except ConnectionError as error:  # an unverified certificate could not be fetched
+                if self._stop.is_set():
+                    return self._exit_code
+                logger.warning("%s: trying again", error)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), backoff.next())
+
+    def _describe(self) -> list[Any]:
+        """The driver tree as clients will see it; the drivers are made for this, and closed again."""
+        with Session(root_device=self._config.instantiate()) as session:
+            return list(session.report().reports)
+
+    async def _run(self, link: ControllerLink, reports: list[Any]) -> int:
+        reporter = Reporter(link)
+        following = asyncio.create_task(self._follow(link, reporter, reports))
+        reporting = asyncio.create_task(reporter.run())
+        serving = asyncio.create_task(self._serve(link, reporter))
+        try:
+            done, _ = await asyncio.wait({following, serving}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            following.cancel()
+            if self._current is not None:
+                self._current.stopping.set()
+            self.stop()
+            await asyncio.gather(following, serving, return_exceptions=True)
+            await reporter.flush(timeout=5)
+            reporting.cancel()
+            await self._leave(link)
+        return self._exit_code
+
+    async def _leave(self, link: ControllerLink) -> None:
+        with suppress(grpc.aio.AioRpcError):
+            await link.report_once(ExporterStatus.OFFLINE, "Exporter shutting down")
+            await link.unregister("Exporter shutdown")
+
+    async def _follow(self, link: ControllerLink, reporter: Reporter, reports: list[Any]) -> None:
+        """Register, and keep `_wanted` at what the controller says; again after every break of the line."""
+        backoff = Backoff()
+        while True:
+            try:
+                await link.register(reports, {})
+                if self._current is None:
+                    reporter.report(ExporterStatus.AVAILABLE, "Exporter registered and available")
+                else:
+                    reporter.report(*reporter.last)
+                logger.info("registered as %s at %s", self._config.metadata.name, self._config.endpoint)
+                async for status in link.status():
+                    backoff.reset()
+                    self._want((status.lease_name, status.client_name) if status.leased else None)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in (*TRANSIENT, grpc.StatusCode.UNKNOWN) or _is_refusal(error):
+                    raise ExporterRefused(
+                        f"the controller at {self._config.endpoint} refuses exporter "
+                        f"'{self._config.metadata.name}': {error.details()}; check token, name and namespace"
+                    ) from None
+                logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
+            await asyncio.sleep(backoff.next())
+
+    def _want(self, lease: tuple[str, str] | None) -> None:
+        self._wanted = lease
+        if self._current is not None:
+            if lease is None or lease[0] != self._current.name:
+                self._current.gone.set()
+            else:
+                self._current.belongs_to(lease[1])
+        self._changed.set()
+
+    async def _serve(self, link: ControllerLink, reporter: Reporter) -> None:
+        """Run a session for every lease, one after the other, until stopped."""
+        served: str | None = None
+        while not self._after_lease.is_set():
+            self._changed.clear()
+            if self._wanted is None or self._wanted[0] == served:
+                served = served if self._wanted is not None else None
+                await self._changed.wait()
+                continue
+            served = self._wanted[0]
+            outcome = await self._serve_lease(link, reporter, *self._wanted)
+            if self._ends(outcome):
+                return
+            reporter.report(ExporterStatus.AVAILABLE, "Available for new lease")
+
+    async def _serve_lease(self, link: ControllerLink, reporter: Reporter, name: str, client: str) -> Outcome:
+        logger.info("lease %s of %s begins", name, client or "an unnamed client")
+        self._current = LeaseSession(self._config, self._hooks, link, reporter, name, client)
+        if self._stop.is_set():
+            self._current.stopping.set()
+        try:
+            return await self._current.run()
+        finally:
+            self._current = None
+            logger.info("lease %s has ended", name)
+
+    def _ends(self, outcome: Outcome) -> bool:
+        """Whether the exporter is over after a lease that went like that."""
+        if outcome.stop:
+            self._exit_code = FAILED
+            return True
+        if outcome.failed and self._fails_rapidly():
+            detection = self._config.failure_detection
+            logger.error(
+                "%d leases failed within %d s each: giving up",
+                detection.max_rapid_failures,
+                detection.rapid_failure_window,
+            )
+            self._exit_code = FAILED
+            return True
+        return self._config.exitOnLeaseEnd and not outcome.failed
+
+    def _fails_rapidly(self) -> bool:
+        now = time.monotonic()
+        self._failures.append(now)
+        window = (
+            self._config.failure_detection.rapid_failure_window
+            * self._config.failure_detection.max_rapid_failures
+        )
+        return len(self._failures) == self._failures.maxlen and now - self._failures[0] <= window
+
+
+def run_service(config: ExporterConfigV1Alpha1, hooks: Hooks) -> int:
+    """Serve *config*'s board until a signal, and give the exit code.
+
+    SIGINT, SIGTERM and SIGQUIT stop at once (128 + n), SIGHUP after the lease (0). Raises as `Exporter.run`.
+    """
+    return asyncio.run(_run_until_signal(config, hooks))
+
+
+async def _run_until_signal(config: ExporterConfigV1Alpha1, hooks: Hooks) -> int:
+    exporter = Exporter(config, hooks)
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        received.append(number)
+        exporter.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, lambda: exporter.stop(after_lease=True))
+    code = await exporter.run()
+    return 128 + received[0] if received else code
+
+
+def _is_refusal(error: grpc.aio.AioRpcError) -> bool:
+    """Whether trying again does not help. Stock controllers answer UNKNOWN for nearly everything."""
+    if is_refusal(error):
+        return True
+    return error.code() is grpc.StatusCode.UNKNOWN and "not found" in (error.details() or "").lower()

@@ -1,0 +1,98 @@
+"""Direct mode: an exporter that serves its clients itself, in one process, without a controller.
+
+The life of the process is one lease: the beforeLease hook runs when it starts, the afterLease hook when it
+ends. The hooks reach the drivers through a unix socket of their own, which takes no passphrase.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jumpstarter.common.enums import ExporterStatus, LogSource
+from jumpstarter.common.exceptions import JumpstarterException
+
+from .hooks import Hook, OnFailure, hook_environment, run_hook
+
+if TYPE_CHECKING:
+    from jumpstarter.session import Session
+
+HOOK_LOGGER = "jumpstarter.exporter.hooks"
+WARNING_PREFIX = "[HOOK_WARNING] "
+"""Starts the status message of a lease whose hook failed without consequences; clients look for it."""
+LEASE_NAME = "standalone"
+
+logger = logging.getLogger("jumpstarter.exporter")
+
+
+class HookFailed(JumpstarterException):
+    """Raised when a hook fails whose ``onFailure`` is not ``warn``: the exporter does not serve then."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The hooks of an exporter config; None where there is none."""
+
+    before: Hook | None = None
+    after: Hook | None = None
+
+
+@contextmanager
+def standalone_lease(session: Session, hooks: Hooks, hook_socket: str) -> Iterator[None]:
+    """Make *session* ready for clients, and at the end `OFFLINE`, each with its hook.
+
+    Args:
+        session: the session, whose sockets are served already, so that clients see the hooks' output.
+        hooks: what to run.
+        hook_socket: path of a unix socket of the session, for the hooks.
+
+    Raises:
+        HookFailed: the beforeLease hook failed and its ``onFailure`` is not ``warn``; the afterLease hook is
+            left out then.
+    """
+    try:
+        message = ""
+        if hooks.before:
+            session.update_status(ExporterStatus.BEFORE_LEASE_HOOK, "Running beforeLease hook")
+            message = _run(
+                session,
+                hooks.before,
+                hook_socket,
+                LogSource.BEFORE_LEASE_HOOK,
+                ExporterStatus.BEFORE_LEASE_HOOK_FAILED,
+            )
+        session.update_status(ExporterStatus.LEASE_READY, message or "Ready for commands")
+        try:
+            yield
+        finally:
+            if hooks.after:
+                session.update_status(ExporterStatus.AFTER_LEASE_HOOK, "Running afterLease hook")
+                _run(
+                    session,
+                    hooks.after,
+                    hook_socket,
+                    LogSource.AFTER_LEASE_HOOK,
+                    ExporterStatus.AFTER_LEASE_HOOK_FAILED,
+                )
+    finally:
+        session.update_status(ExporterStatus.OFFLINE, "Exporter shutting down")
+
+
+def _run(session: Session, hook: Hook, socket: str, source: LogSource, failed: ExporterStatus) -> str:
+    """Run *hook*; returns the status message for the lease if its failure is only a warning, else ""."""
+    hook_log = logging.getLogger(HOOK_LOGGER)
+    environment = hook_environment(os.environ, host=socket, lease_name=LEASE_NAME)
+    logger.info("running the %s hook", hook.name)
+    with session.context_log_source(HOOK_LOGGER, source):
+        result = run_hook(hook, environment, hook_log.info)
+    if result.problem is None:
+        return ""
+    if hook.on_failure is OnFailure.WARN:
+        logger.warning("%s", result.problem)
+        return WARNING_PREFIX + result.problem
+    session.update_status(failed, result.problem)
+    raise HookFailed(f"{result.problem}; onFailure is {hook.on_failure.value}, so the exporter stops")
