@@ -1,0 +1,1 @@
+"""The lab service: leases, scheduling, identity and the store."""

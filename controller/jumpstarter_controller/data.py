@@ -1,0 +1,83 @@
+"""The controller's data directory: what is in it, and that only one controller uses it at a time.
+
+::
+
+    keys/NUMBER-ID.pem   keys that sign tokens
+    keys/router.key      what controller and routers share
+    ca/                  the certificate authority and the server certificate
+    lab.sqlite3          the store
+    admin.token          a token with the role administrator
+    endpoint             where the controller that was started last can be reached
+"""
+
+from __future__ import annotations
+
+import fcntl
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jumpstarter.common.exceptions import ConfigurationError, FileAccessError
+from jumpstarter.config.files import write_atomically
+from jumpstarter.config.loader import display_path
+
+
+@dataclass(frozen=True)
+class DataDirectory:
+    """See the module; use it inside `exclusive`."""
+
+    path: Path
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def authority(self) -> Path:
+        return self.path / "ca"
+
+    @property
+    def store(self) -> Path:
+        return self.path / "lab.sqlite3"
+
+    @property
+    def admin_token(self) -> Path:
+        return self.path / "admin.token"
+
+    @property
+    def endpoint(self) -> Path:
+        return self.path / "endpoint"
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Make the directory (0700) and hold it.
+
+        Raises FileAccessError when it cannot be used, ConfigurationError when another controller holds it.
+        """
+        try:
+            for folder in (self.path, self.keys, self.authority):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (self.path / "lock").open("w")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise FileAccessError(
+                f"{display_path(self.path)}: cannot be used: {reason}; name another with --data-dir"
+            ) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise ConfigurationError(
+                    f"{display_path(self.path)}: another controller uses it; stop that one, or name another directory "
+                    "with --data-dir"
+                ) from None
+            yield
+
+    def router_key(self) -> bytes:
+        """The key that the controller shares with its routers, made where there is none."""
+        path = self.keys / "router.key"
+        if not path.exists():
+            write_atomically(path, secrets.token_hex(32) + "\n")
+        return path.read_text().strip().encode()

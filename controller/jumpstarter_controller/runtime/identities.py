@@ -1,0 +1,177 @@
+"""Clients, exporters, administrators and their tokens. Each function is an operation on a `Draft`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from jumpstarter_controller.identity.tokens import Token as IssuedToken
+from jumpstarter_controller.identity.tokens import TokenService
+from jumpstarter_controller.model import (
+    AlreadyExists,
+    Client,
+    Exporter,
+    InvalidRequest,
+    NotFound,
+    Role,
+    Token,
+    check_labels,
+    check_name,
+)
+
+from . import leasing
+from .draft import Draft
+
+#: Administrators are known by their tokens alone.
+ADMINISTRATOR_UID: Final = "administrator"
+#: So long a token stays valid after its owner had it replaced.
+RENEWAL_GRACE: Final = timedelta(hours=1)
+#: The longest that stock installations let a token be valid; so long it has to be remembered that theirs are revoked.
+FOREIGN_LIFETIME: Final = timedelta(days=5 * 366)
+
+
+def create(
+    draft: Draft,
+    tokens: TokenService,
+    namespace: str,
+    role: Role,
+    name: str,
+    labels: Mapping[str, str],
+    username: str,
+    actor: str,
+) -> IssuedToken:
+    """A new identity with its first token."""
+    check_name(role.value, name)
+    check_labels(labels)
+    if owner_uid(draft, role, name) is not None:
+        raise AlreadyExists(
+            f"{role.value} '{name}' already exists; take another name, delete it first, or import its configuration"
+        )
+    uid = str(uuid.uuid4())
+    if role is Role.CLIENT:
+        draft.clients.put(
+            name,
+            Client(name=name, uid=uid, created_at=draft.now, labels=dict(labels), username=username or None),
+        )
+    elif role is Role.EXPORTER:
+        draft.exporters.put(
+            name,
+            Exporter(
+                name=name, uid=uid, created_at=draft.now, labels=dict(labels), username=username or None
+            ),
+        )
+    elif labels or username:
+        raise InvalidRequest("an administrator has neither labels nor an external user name; leave them out")
+    draft.note(actor, f"{role.value}.create", subject(role, name))
+    return issue(draft, tokens, namespace, role, name)
+
+
+def delete(draft: Draft, role: Role, name: str, actor: str) -> None:
+    """Remove an identity: its tokens are void, its active leases end. Ended leases stay."""
+    require(draft, role, name)
+    for lease in list(draft.leases.values()):
+        concerned = lease.client == name if role is Role.CLIENT else lease.exporter == name
+        if role is not Role.ADMINISTRATOR and concerned and not lease.ended:
+            leasing.release(draft, lease.name, actor, f"the {role.value} of the lease was deleted")
+    if role is Role.CLIENT:
+        draft.clients.delete(name)
+    elif role is Role.EXPORTER:
+        draft.exporters.delete(name)
+    _revoke(draft, role, name)
+    draft.note(actor, f"{role.value}.delete", subject(role, name))
+
+
+def issue(draft: Draft, tokens: TokenService, namespace: str, role: Role, name: str) -> IssuedToken:
+    """A further token; the others stay valid."""
+    token = tokens.issue(role, namespace, name, require(draft, role, name, new=role is Role.ADMINISTRATOR))
+    record = Token(id=token.id, role=role, owner=name, issued_at=token.issued, expires_at=token.expires)
+    draft.tokens.put(token.id, record)
+    return token
+
+
+def issue_only(draft: Draft, tokens: TokenService, namespace: str, role: Role, name: str) -> IssuedToken:
+    """A new token for who has lost theirs; the ones before it are revoked."""
+    _revoke(draft, role, name)
+    return issue(draft, tokens, namespace, role, name)
+
+
+def rotate(
+    draft: Draft, tokens: TokenService, namespace: str, role: Role, name: str, actor: str
+) -> IssuedToken:
+    """A new token, asked for by an administrator; the ones before it are revoked at once."""
+    require(draft, role, name)
+    _revoke(draft, role, name)
+    if tokens.foreign_key is not None:
+        _revoke_foreign(draft, role, name, draft.now)
+    draft.note(actor, f"{role.value}.rotate", subject(role, name))
+    return issue(draft, tokens, namespace, role, name)
+
+
+def renew(
+    draft: Draft, tokens: TokenService, namespace: str, role: Role, name: str, actor: str, used: str
+) -> IssuedToken:
+    """A new token, asked for by its owner, in place of the one that is *used* ('' for one of a stock installation).
+
+    That one stays valid for `RENEWAL_GRACE`: the answer may be lost, and shells that run have it. Tokens on other machines are
+    not touched.
+    """
+    require(draft, role, name)
+    end = draft.now + RENEWAL_GRACE
+    token = draft.tokens.get(used)
+    if token is not None:
+        draft.tokens.put(used, replace(token, expires_at=min(token.expires_at, end)))
+    elif not used:
+        _revoke_foreign(draft, role, name, end)
+    draft.note(actor, f"{role.value}.renew", subject(role, name))
+    return issue(draft, tokens, namespace, role, name)
+
+
+def owner_uid(draft: Draft, role: Role, name: str) -> str | None:
+    """The uid of an identity, None when there is none."""
+    if role is Role.ADMINISTRATOR:
+        valid = any(token.is_valid(draft.now) for token in _tokens_of(draft, role, name))
+        return ADMINISTRATOR_UID if valid else None
+    found = draft.clients.get(name) if role is Role.CLIENT else draft.exporters.get(name)
+    return found.uid if found is not None else None
+
+
+def require(draft: Draft, role: Role, name: str, *, new: bool = False) -> str:
+    """The uid of an identity. Raises NotFound unless it may be *new*."""
+    uid = owner_uid(draft, role, name)
+    if uid is None and new:
+        return ADMINISTRATOR_UID
+    if uid is None:
+        raise NotFound(f"{role.value} '{name}' does not exist; see 'jmp admin get {role.value}'")
+    return uid
+
+
+def subject(role: Role, name: str) -> str:
+    """How the audit log calls an identity."""
+    return f"{role.value}s/{name}"
+
+
+def _revoke(draft: Draft, role: Role, name: str) -> None:
+    for token in _tokens_of(draft, role, name):
+        if token.revoked_at is None:
+            draft.tokens.put(token.id, replace(token, revoked_at=draft.now))
+
+
+def _revoke_foreign(draft: Draft, role: Role, name: str, at: datetime) -> None:
+    """Refuse tokens of a stock installation from *at* on. They have no ids: a record says when."""
+    record_id = str(uuid.uuid4())
+    record = Token(
+        id=record_id,
+        role=role,
+        owner=name,
+        issued_at=draft.now,
+        expires_at=draft.now + FOREIGN_LIFETIME,
+        revoked_at=at,
+    )
+    draft.tokens.put(record_id, record)
+
+
+def _tokens_of(draft: Draft, role: Role, name: str) -> list[Token]:
+    return [token for token in draft.tokens.values() if token.role is role and token.owner == name]

@@ -1,0 +1,346 @@
+"""The one loop that changes the lab.
+
+Operations are functions from a `Draft` to a result. The loop takes all that wait, runs them one after the other, schedules
+once, writes everything in one transaction, and only then shows the outcome: to the callers, to watchers, to the router.
+While the store writes, further operations gather for the next round, so the cost of a durable write is shared.
+
+What is in memory is what the store holds, except for when an exporter was last heard of: that is written down rarely.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+from jumpstarter.common.enums import ExporterStatus
+
+from jumpstarter_controller.model import AuditEntry, Exporter, Lease, LeaseState
+from jumpstarter_controller.scheduling import LabState, Outlook, Rules, apply_decisions, schedule
+
+from .draft import Draft, Records
+from .hub import Hub
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: How often it is written down when exporters were last heard of.
+SEEN_INTERVAL: Final = timedelta(minutes=5)
+#: Ended leases that are kept in memory; older ones are read from the store.
+RECENT: Final = 2000
+MAX_BATCH: Final = 512
+#: Seconds after which the clock is looked at again: somebody may have set it.
+LONGEST_SLEEP: Final = 30.0
+
+
+class Journal(Protocol):
+    """What the loop needs of a store."""
+
+    async def load(self) -> Records:
+        """Everything that counts now."""
+        ...
+
+    async def commit(self, draft: Draft) -> None:
+        """Write the changes of *draft*, all or nothing; durable when it returns."""
+        ...
+
+    async def lease(self, name: str) -> Lease | None:
+        """A lease, ended or not."""
+        ...
+
+    async def ended_leases(self) -> Sequence[Lease]:
+        """All ended leases that are kept."""
+        ...
+
+    async def audit(self, limit: int) -> Sequence[AuditEntry]:
+        """The newest entries of the audit log, newest first."""
+        ...
+
+    async def forget(self, before: datetime, now: datetime) -> int:
+        """Delete leases that ended *before* that time, and give how many; and what else is of no use any more."""
+        ...
+
+
+class LabClosed(Exception):
+    """Raised for an operation that comes after the lab was closed."""
+
+
+@dataclass
+class _Pending:
+    operation: Callable[[Draft], Any]
+    outcome: asyncio.Future[Any]
+
+
+class Lab:
+    """The running lab; see the module. Use it as ``async with``.
+
+    Args:
+        journal: where everything is written.
+        rules: of scheduling.
+        now: the clock.
+        on_cut: called with the name of a lease whose streams must end: it is over, or belongs to another client.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        rules: Rules | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_cut: Callable[[str], object] = lambda name: None,
+    ) -> None:
+        self.journal = journal
+        self.hub = Hub()
+        self.now = now
+        self.outlooks: Mapping[str, Outlook] = {}
+        self.records = Records()
+        self._rules = rules or Rules()
+        self._on_cut = on_cut
+        self._recent: dict[str, Lease] = {}
+        self._holders: dict[str, str] = {}
+        self._pending: list[_Pending] = []
+        self._notes: list[AuditEntry] = []
+        self._wanted = asyncio.Event()
+        self._wake_at: datetime | None = None
+        self._seen_written = now()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Lab:
+        self.records = await self.journal.load()
+        self._holders = {
+            lease.exporter: lease.name
+            for lease in self.records.leases.values()
+            if lease.state is LeaseState.READY and lease.exporter is not None
+        }
+        self._wanted.set()
+        self._task = asyncio.create_task(self._run(), name="lab")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Finish what was asked for, refuse what comes after, and tell all watchers."""
+        task, self._task = self._task, None
+        if task is not None:
+            self._wanted.set()
+            await task
+            self.hub.tell_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the lab is being closed: streams end then."""
+        return self._task is None
+
+    async def change(self, operation: Callable[[Draft], T]) -> T:
+        """Run *operation* and return what it returned, once it is stored.
+
+        Raises what the operation raises, and then nothing of it is stored; StoreError when the store cannot write.
+        """
+        if self._task is None:
+            raise LabClosed("the controller shuts down; try again in a moment")
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._pending.append(_Pending(operation, outcome))
+        self._wanted.set()
+        return await outcome
+
+    def note(self, actor: str, action: str, subject: str, detail: str = "") -> None:
+        """Write down who did what, with the next write: nobody has to wait for it."""
+        self._notes.append(
+            AuditEntry(at=self.now(), actor=actor, action=action, subject=subject, detail=detail)
+        )
+        self._wanted.set()
+
+    def holder(self, exporter: str) -> Lease | None:
+        """The lease that holds the exporter."""
+        name = self._holders.get(exporter)
+        return self.records.leases.get(name) if name is not None else None
+
+    async def lease(self, name: str) -> Lease | None:
+        """A lease, ended or not."""
+        found = self.records.leases.get(name) or self._recent.get(name)
+        return found if found is not None else await self.journal.lease(name)
+
+    async def leases(self, *, ended: bool) -> list[Lease]:
+        """The leases that have not ended, and with *ended* those that have and are kept."""
+        found = {lease.name: lease for lease in await self.journal.ended_leases()} if ended else {}
+        return list((found | self.records.leases).values())
+
+    def seen(self, name: str) -> bool:
+        """The exporter was heard of just now; False when it counted as offline and must be shown otherwise."""
+        exporter, now = self.records.exporters.get(name), self.now()
+        if exporter is None:
+            return True
+        was_online = exporter.is_online(now) or exporter.status is ExporterStatus.OFFLINE
+        self.records.exporters[name] = replace(exporter, last_seen=now)
+        return was_online
+
+    async def _run(self) -> None:
+        while True:
+            await self._wait()
+            batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+            if self._pending:
+                self._wanted.set()
+            elif self.closed and not batch:
+                await self._finish()
+                return
+            await self._step(batch)
+
+    async def _wait(self) -> None:
+        timeout = LONGEST_SLEEP
+        if self._wake_at is not None:
+            timeout = min(max((self._wake_at - self.now()).total_seconds(), 0), LONGEST_SLEEP)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._wanted.wait()
+        except TimeoutError:
+            pass
+        self._wanted.clear()
+        if self.closed:
+            self._wanted.set()
+
+    async def _finish(self) -> None:
+        """The last write: when exporters were last heard of."""
+        draft = Draft(self.records, self.now())
+        draft.audit, self._notes = self._notes, []
+        self._write_seen(draft, always=True)
+        await self._commit(draft)
+
+    async def _step(self, batch: list[_Pending]) -> None:
+        notes, self._notes = self._notes, []
+        outcomes: list[tuple[_Pending, Any]] = []
+        draft = Draft(self.records, self.now())
+        draft.audit += notes
+        for pending in batch:
+            above = Draft(draft, draft.now)
+            try:
+                result = pending.operation(above)
+            except Exception as error:  # noqa: BLE001 - it is the caller's
+                _fail(pending, error)
+                continue
+            draft.absorb(above)
+            outcomes.append((pending, result))
+        try:
+            outlooks, wake_at = self._schedule(draft)
+            self._write_seen(draft)
+            await self._commit(draft)
+        except Exception as error:  # noqa: BLE001 - it is the callers'
+            await self._one_by_one(batch, outcomes, error)
+            return
+        self._wake_at = wake_at
+        self._show(draft, outlooks)
+        for pending, result in outcomes:
+            if not pending.outcome.done():
+                pending.outcome.set_result(result)
+
+    async def _one_by_one(
+        self, batch: list[_Pending], outcomes: list[tuple[_Pending, Any]], error: Exception
+    ) -> None:
+        """One operation must not spoil the write of the others."""
+        if len(batch) > 1:
+            for pending, _ in outcomes:
+                await self._step([pending])
+            return
+        for pending, _ in outcomes:
+            _fail(pending, error)
+        if not outcomes:
+            logger.error("the lab's state could not be written: %s; trying again in a second", error)
+        self._wake_at = self.now() + timedelta(seconds=1)
+
+    async def _commit(self, draft: Draft) -> None:
+        if draft.changes_records or draft.audit:
+            await self.journal.commit(draft)
+
+    def _schedule(self, draft: Draft) -> tuple[Mapping[str, Outlook], datetime | None]:
+        """Decide, and put the outcome into *draft*."""
+        state = LabState(
+            exporters=list(draft.exporters.values()),
+            clients=dict(draft.clients.items()),
+            leases=[lease for lease in draft.leases.values() if not lease.ended],
+            policies=list(draft.policies.values()),
+            rules=self._rules,
+        )
+        decisions = schedule(state, draft.now)
+        for lease in apply_decisions(state, decisions, draft.now):
+            draft.leases.put(lease.name, lease)
+            if lease.state is LeaseState.READY and lease.begun_at == draft.now:
+                draft.note("scheduler", "lease.grant", f"leases/{lease.name}", f"exporters/{lease.exporter}")
+            elif lease.state is LeaseState.EXPIRED:
+                draft.note("scheduler", "lease.expire", f"leases/{lease.name}")
+        return decisions.outlooks, decisions.wake_at
+
+    def _write_seen(self, draft: Draft, *, always: bool = False) -> None:
+        """Once in a while, put into *draft* when exporters were last heard of."""
+        if not always and draft.now - self._seen_written < SEEN_INTERVAL:
+            return
+        self._seen_written = draft.now
+        for name, exporter in self.records.exporters.items():
+            if exporter.last_seen is not None and name not in draft.exporters.changed:
+                draft.exporters.put(name, exporter)
+
+    def _show(self, draft: Draft, outlooks: Mapping[str, Outlook]) -> None:
+        """What is stored becomes what is."""
+        topics: set[tuple[str, str]] = set()
+        cut: list[str] = []
+        for name, lease in draft.leases.changed.items():
+            topics.add(("lease", name))
+            before = self.records.leases.get(name)
+            topics |= {("exporter", each.exporter) for each in (before, lease) if each and each.exporter}
+            if lease is None or (before is not None and (lease.ended or lease.client != before.client)):
+                cut.append(name)
+            self._show_lease(name, lease, before)
+        for exporter_name, exporter in draft.exporters.changed.items():
+            topics.add(("exporter", exporter_name))
+            self._show_exporter(exporter_name, exporter)
+        for mine, changed in (
+            (self.records.clients, draft.clients.changed),
+            (self.records.policies, draft.policies.changed),
+            (self.records.tokens, draft.tokens.changed),
+        ):
+            _update(mine, changed)
+        for name in {*outlooks, *self.outlooks}:
+            if outlooks.get(name) != self.outlooks.get(name):
+                topics.add(("lease", name))
+        self.outlooks = outlooks
+        for name in cut:
+            self._on_cut(name)
+        self.hub.tell(topics)
+
+    def _show_exporter(self, name: str, exporter: Exporter | None) -> None:
+        if exporter is not None:
+            # It may have been heard of while the store was writing.
+            now = self.records.exporters.get(name)
+            if now is not None and now.last_seen is not None and exporter.last_seen is not None:
+                exporter = replace(exporter, last_seen=max(now.last_seen, exporter.last_seen))
+        _update(self.records.exporters, {name: exporter})
+
+    def _show_lease(self, name: str, lease: Lease | None, before: Lease | None) -> None:
+        if before is not None and before.exporter and self._holders.get(before.exporter) == name:
+            del self._holders[before.exporter]
+        if lease is None or lease.ended:
+            self.records.leases.pop(name, None)
+        else:
+            self.records.leases[name] = lease
+            if lease.exporter is not None:
+                self._holders[lease.exporter] = name
+        self._recent.pop(name, None)
+        if lease is not None and lease.ended:
+            self._recent[name] = lease
+            if len(self._recent) > RECENT:
+                del self._recent[next(iter(self._recent))]
+
+
+def _update(records: dict[str, Any], changed: Mapping[str, Any]) -> None:
+    for name, record in changed.items():
+        if record is None:
+            records.pop(name, None)
+        else:
+            records[name] = record
+
+
+def _fail(pending: _Pending, error: Exception) -> None:
+    if not pending.outcome.done():
+        pending.outcome.set_exception(error)

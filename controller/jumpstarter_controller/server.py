@@ -1,0 +1,306 @@
+"""The lab in one process: store, scheduler, services, router and login service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import grpc
+from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.config.files import write_atomically
+from jumpstarter_protocol import client_pb2_grpc, jumpstarter_pb2_grpc, lab_pb2_grpc
+from jumpstarter_router.service import RouterService
+from jumpstarter_router.tokens import TokenAuthority
+
+from .data import DataDirectory
+from .identity.authenticator import TokenAuthenticator
+from .identity.authority import Authority, own_names, primary_address
+from .identity.certificates import CertificateFiles, CertificateSource, OwnCertificate, server_credentials
+from .identity.keys import KeyRing
+from .identity.tokens import TokenRefused, TokenService
+from .login import LabInfo, LoginServer
+from .model import Role
+from .runtime import identities
+from .runtime.directory import LabDirectory
+from .runtime.lab import Journal, Lab
+from .runtime.listeners import Listeners
+from .runtime.routes import Router, RouterChoice
+from .scheduling import Rules
+from .services.admin_service import Address, AdminService
+from .services.client_service import ClientService
+from .services.controller_service import ControllerService
+from .services.conversions import Labels
+from .services.lab_service import LabService
+from .settings import ControllerSettings, join_address, split_address
+
+logger = logging.getLogger("jumpstarter.controller")
+
+#: Seconds that calls may take to end when the controller stops.
+GRACE: Final = 2.0
+ADMINISTRATOR: Final = "admin"
+
+SERVER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
+    # A second server on the port is an error, not a silent share of the calls.
+    ("grpc.so_reuseport", 0),
+    # Peers ping every 20 s without data.
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # A peer that vanished without a word must not look alive for long.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """Where a lab that runs can be reached."""
+
+    settings: ControllerSettings
+    data: DataDirectory
+    endpoint: str
+    port: int
+    router_endpoint: str
+    login_port: int | None
+    authority: Callable[[], bytes]
+    lab: Lab
+    tokens: TokenService
+    router: RouterService | None
+
+
+@asynccontextmanager
+async def serve(
+    settings: ControllerSettings, open_journal: Callable[[DataDirectory], Any]
+) -> AsyncIterator[RunningLab]:
+    """Run a lab as long as the block does.
+
+    *open_journal* opens the store of a data directory, as an async context manager that gives a `Journal`.
+    Raises ConfigurationError, FileAccessError when it cannot start.
+    """
+    settings.check()
+    data = DataDirectory(settings.dataDirectory)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(data.exclusive())
+        source = _certificates(settings, data)
+        tokens = _tokens(settings, data)
+        router_tokens = TokenAuthority(data.router_key())
+        router = RouterService(router_tokens) if settings.router.listen else None
+        journal: Journal = await stack.enter_async_context(open_journal(data))
+        lab = Lab(
+            journal,
+            Rules(spot_notice=settings.leasePolicy.spotNotice),
+            on_cut=router.cut if router is not None else lambda name: None,
+        )
+        await stack.enter_async_context(lab)
+        await _ensure_administrator(lab, tokens, settings.namespace, data)
+        routers = [Router(other.endpoint, other.labels) for other in settings.router.others.values()]
+        router_endpoint = routers[0].endpoint if routers else ""
+        if router is not None:
+            router_server = grpc.aio.server(options=SERVER_OPTIONS)
+            router_server.add_generic_rpc_handlers((router.handlers(),))
+            port = await _start(
+                router_server,
+                settings.router.listen,
+                server_credentials(source),
+                "router.listen, --router-listen",
+            )
+            stack.push_async_callback(router_server.stop, GRACE)
+            router_endpoint = settings.router.endpoint or _public(settings, port)
+            routers.insert(0, Router(router_endpoint))
+        listeners = Listeners()
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        # The port is needed for the endpoint, the endpoint for the services: so the port first.
+        port = _bind(server, settings.listen, server_credentials(source), "listen, --listen")
+        endpoint = settings.endpoints[0] if settings.endpoints else _public(settings, port)
+        address = Address(settings.namespace, endpoint, lambda: source.current().authority)
+        _add_services(
+            server, settings, lab, tokens, listeners, RouterChoice(routers, router_tokens, lab.now), address
+        )
+        await server.start()
+        write_atomically(data.endpoint, endpoint + "\n")
+        stack.push_async_callback(_stop, server, lab, listeners)
+        login_port = await _start_login(stack, settings, address, router_endpoint)
+        janitor = asyncio.create_task(_forget_old_leases(lab, settings.leasePolicy.keepEnded))
+        stack.callback(janitor.cancel)
+        yield RunningLab(
+            settings,
+            data,
+            endpoint,
+            port,
+            router_endpoint,
+            login_port,
+            address.authority,
+            lab,
+            tokens,
+            router,
+        )
+
+
+async def _stop(server: grpc.aio.Server, lab: Lab, listeners: Listeners) -> None:
+    """Streams end by themselves once the lab is closed."""
+    await lab.close()
+    listeners.close()
+    await server.stop(GRACE)
+
+
+def _add_services(
+    server: grpc.aio.Server,
+    settings: ControllerSettings,
+    lab: Lab,
+    tokens: TokenService,
+    listeners: Listeners,
+    routes: RouterChoice,
+    address: Address,
+) -> None:
+    namespace, max_tags = settings.namespace, settings.leasePolicy.maxTags
+    labels = Labels(frozenset(settings.hiddenLabels.keys), dict(settings.deprecatedLabels.keys))
+    authenticator = TokenAuthenticator(tokens, LabDirectory(lab), namespace)
+    jumpstarter_pb2_grpc.add_ControllerServiceServicer_to_server(
+        ControllerService(authenticator, lab, listeners, routes, max_tags), server
+    )
+    client_pb2_grpc.add_ClientServiceServicer_to_server(
+        ClientService(authenticator, lab, tokens, namespace, labels, max_tags), server
+    )
+    lab_pb2_grpc.add_LabServiceServicer_to_server(LabService(authenticator, lab, namespace, labels), server)
+    lab_pb2_grpc.add_AdminServiceServicer_to_server(
+        AdminService(authenticator, lab, tokens, address, labels), server
+    )
+    add_health(server)
+    if settings.reflection:
+        add_reflection(server)
+
+
+def add_health(server: grpc.aio.Server) -> None:
+    """``grpc.health.v1.Health``, which anybody may ask."""
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    from grpc_health.v1._async import HealthServicer
+
+    servicer = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    assert health_pb2.HealthCheckResponse.SERVING  # what the service '' is from the start
+
+
+def add_reflection(server: grpc.aio.Server) -> None:
+    """Reflection: the services and messages, for tools such as grpcurl."""
+    from grpc_reflection.v1alpha import reflection
+
+    names = (
+        "jumpstarter.v1.ControllerService",
+        "jumpstarter.client.v1.ClientService",
+        "jumpstarter.lab.v1.LabService",
+        "jumpstarter.lab.v1.AdminService",
+        "grpc.health.v1.Health",
+        reflection.SERVICE_NAME,
+    )
+    reflection.enable_server_reflection(names, server)
+
+
+def _certificates(settings: ControllerSettings, data: DataDirectory) -> CertificateSource:
+    tls = settings.tls
+    if tls.certificate is not None and tls.key is not None:
+        return CertificateFiles(tls.certificate, tls.key, tls.ca)
+    hosts = {split_address(endpoint)[0] for endpoint in settings.endpoints}
+    for address in (settings.listen, settings.router.listen, settings.router.endpoint):
+        if address and (host := split_address(address)[0]) not in ("::", "0.0.0.0"):
+            hosts.add(host)
+    return OwnCertificate(Authority.open(data.authority), frozenset(own_names() | hosts))
+
+
+def _tokens(settings: ControllerSettings, data: DataDirectory) -> TokenService:
+    upstream = settings.authentication.upstream
+    key = upstream.controllerKey.encode() if upstream.controllerKey is not None else None
+    if upstream.controllerKeyFile is not None:
+        try:
+            key = upstream.controllerKeyFile.read_bytes().rstrip(b"\r\n")
+        except OSError as error:
+            raise ConfigurationError(
+                f"authentication.upstream.controllerKeyFile: {upstream.controllerKeyFile}: {error.strerror}"
+            ) from None
+    foreign = None
+    if key is not None:
+        from .identity.upstream import upstream_key
+
+        if not key:
+            raise ConfigurationError("authentication.upstream: the controller key is empty")
+        foreign = upstream_key(key)
+    return TokenService(KeyRing.open(data.keys), settings.authentication.internal.tokenLifetime, foreign)
+
+
+async def _ensure_administrator(lab: Lab, tokens: TokenService, namespace: str, data: DataDirectory) -> None:
+    """An administrator's token in the data directory; where there is none that is valid, a new one in place of all others."""
+    try:
+        claims = tokens.verify(data.admin_token.read_text().strip())
+        record = lab.records.tokens.get(claims.token_id)
+        if claims.namespace == namespace and record is not None and record.is_valid(lab.now()):
+            return
+    except (OSError, TokenRefused):
+        pass
+    token = await lab.change(
+        lambda draft: identities.issue_only(draft, tokens, namespace, Role.ADMINISTRATOR, ADMINISTRATOR)
+    )
+    write_atomically(data.admin_token, token.text + "\n")
+
+
+def _public(settings: ControllerSettings, port: int) -> str:
+    """The address under which others reach *port*, as far as this machine can tell."""
+    if settings.endpoints:
+        return join_address(split_address(settings.endpoints[0])[0], port)
+    host = split_address(settings.listen)[0]
+    if host in ("::", "0.0.0.0"):
+        host = primary_address() or "localhost"
+    return join_address(host, port)
+
+
+def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials, option: str) -> int:
+    try:
+        port = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise ConfigurationError(
+            f"cannot listen on {address}: another process uses the port, or the address is not this machine's; "
+            f"choose another ({option})"
+        )
+    return port
+
+
+async def _start(
+    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials, option: str
+) -> int:
+    port = _bind(server, address, credentials, option)
+    await server.start()
+    return port
+
+
+async def _start_login(
+    stack: AsyncExitStack, settings: ControllerSettings, address: Address, router_endpoint: str
+) -> int | None:
+    if not settings.login.listen:
+        return None
+    info = LabInfo(address.endpoint, address.namespace, address.authority, router_endpoint or None)
+    server = LoginServer(info)
+    try:
+        port = await server.start(*split_address(settings.login.listen))
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {settings.login.listen}: {error.strerror or error}; choose another "
+            "(login.listen, '' for none)"
+        ) from None
+    stack.push_async_callback(server.stop)
+    return port
+
+
+async def _forget_old_leases(lab: Lab, keep: timedelta) -> None:
+    """Every hour, delete what ended too long ago."""
+    while True:
+        try:
+            now = lab.now()
+            await lab.journal.forget(now - keep, now)
+        except Exception as error:  # noqa: BLE001 - the next hour may go better
+            logger.error("old leases could not be deleted: %s", error)
+        await asyncio.sleep(3600)

@@ -1,0 +1,156 @@
+"""What all services share: who calls, and what an error looks like on the wire.
+
+Stock clients show the server's text for UNKNOWN and UNAVAILABLE only, and print "grpc error" for every other code. So what
+a user can do something about is UNKNOWN, unless stock controllers answer with another code: see controller.md, section 3.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Final, NoReturn
+
+import grpc
+from jumpstarter.common.exceptions import JumpstarterException
+
+from jumpstarter_controller.identity.authenticator import Authenticator, NotAuthenticated, Principal, Why
+from jumpstarter_controller.model import Refused, Role
+from jumpstarter_controller.runtime.lab import LabClosed
+
+from .conversions import NamespaceMismatch
+
+logger = logging.getLogger("jumpstarter.controller")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+#: Additive trailing metadata: the class of the refusal, for clients that want to tell them apart.
+REFUSAL_KEY: Final = "x-jmp-refusal"
+
+_AUTHENTICATION: Final = {
+    Why.NO_TOKEN: grpc.StatusCode.UNAUTHENTICATED,
+    Why.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
+    Why.REFUSED: grpc.StatusCode.UNKNOWN,
+    Why.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+}
+
+
+class Failure(Exception):
+    """Ends a call with this status."""
+
+    def __init__(self, code: grpc.StatusCode, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.kind = kind
+
+
+@contextmanager
+def refused_as(code: grpc.StatusCode) -> Iterator[None]:
+    """What is refused in the block is answered with *code*."""
+    try:
+        yield
+    except Refused as error:
+        raise Failure(code, str(error), type(error).__name__) from None
+
+
+class Service:
+    """Base of the services: *authenticator* tells who calls."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self.authenticator = authenticator
+
+    async def admit(self, context: Context, roles: tuple[Role, ...]) -> Principal:
+        """The caller, who has one of *roles*. Raises Failure; a log line says which peer was refused."""
+        metadata = context.invocation_metadata() or ()
+        try:
+            caller = await self.authenticator.authenticate(tuple(metadata))
+        except NotAuthenticated as error:
+            kind = next(
+                (str(value).lower() for key, value in metadata if key == "jumpstarter-kind"), roles[0].value
+            )
+            kind = kind if kind in ("client", "exporter") else roles[0].value
+            logger.warning("%s authentication failed: peer=%s: %s", kind, peer_address(context), error)
+            raise Failure(_AUTHENTICATION[error.why], str(error), "NotAuthenticated") from None
+        if caller.role not in roles:
+            wanted = " or ".join(role.value for role in roles)
+            logger.warning("%s authentication failed: peer=%s: is %s", wanted, peer_address(context), caller)
+            raise Failure(
+                grpc.StatusCode.INVALID_ARGUMENT
+                if Role.ADMINISTRATOR not in roles
+                else grpc.StatusCode.PERMISSION_DENIED,
+                f"object kind mismatch: this call is for a {wanted}, the token is that of a {caller.role.value}",
+                "NotAuthenticated",
+            )
+        return caller
+
+    def check_again(self, caller: Principal) -> None:
+        """For streams that last: raises Failure when the caller was deleted, or the token revoked."""
+        try:
+            self.authenticator.check_again(caller)
+        except NotAuthenticated as error:
+            raise Failure(_AUTHENTICATION[error.why], str(error), "NotAuthenticated") from None
+
+
+def answer(*roles: Role) -> Callable[..., Any]:
+    """Makes a gRPC method of ``async method(self, request, caller)``, for callers with one of *roles*."""
+
+    def decorate(method: Callable[[Any, Any, Principal], Awaitable[Any]]) -> Callable[..., Any]:
+        @wraps(method)
+        async def call(self: Service, request: Any, context: Context) -> Any:
+            try:
+                return await method(self, request, await self.admit(context, roles))
+            except Exception as error:  # noqa: BLE001 - every error has a status
+                await abort(context, error)
+
+        return call
+
+    return decorate
+
+
+def answer_stream(*roles: Role) -> Callable[..., Any]:
+    """As `answer`, for a method that gives an async iterator."""
+
+    def decorate(method: Callable[[Any, Any, Principal], AsyncIterator[Any]]) -> Callable[..., Any]:
+        @wraps(method)
+        async def call(self: Service, request: Any, context: Context) -> AsyncIterator[Any]:
+            try:
+                async for message in method(self, request, await self.admit(context, roles)):
+                    yield message
+            except Exception as error:  # noqa: BLE001 - every error has a status
+                await abort(context, error)
+
+        return call
+
+    return decorate
+
+
+async def abort(context: Context, error: Exception) -> NoReturn:
+    """End the call with the status of *error*."""
+    code, message, kind = status_of(error)
+    trailing = ((REFUSAL_KEY, kind),) if kind else ()
+    await context.abort(code, message, trailing)
+    raise AssertionError("unreachable")
+
+
+def status_of(error: Exception) -> tuple[grpc.StatusCode, str, str]:
+    """Code, text and kind for *error*; one that nobody expected is logged."""
+    match error:
+        case Failure():
+            return error.code, str(error), error.kind
+        case NamespaceMismatch():
+            return grpc.StatusCode.PERMISSION_DENIED, str(error), "NotPermitted"
+        case LabClosed():
+            return grpc.StatusCode.UNAVAILABLE, str(error), ""
+        case JumpstarterException():
+            return grpc.StatusCode.UNKNOWN, str(error), type(error).__name__
+    logger.error("a call failed", exc_info=error)
+    return grpc.StatusCode.INTERNAL, f"{type(error).__name__} in the controller: its log says more", ""
+
+
+def peer_address(context: Context) -> str:
+    """The peer without its port: ``ipv4:10.0.0.7:4711`` as ``10.0.0.7``."""
+    family, _, address = context.peer().partition(":")
+    if family not in ("ipv4", "ipv6"):
+        return context.peer()
+    return address.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")

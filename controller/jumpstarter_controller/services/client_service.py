@@ -1,0 +1,247 @@
+"""ClientService: what users do with leases and exporters."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.selectors import Requirement, Selector
+from jumpstarter_protocol import client_pb2, client_pb2_grpc
+
+from jumpstarter_controller.identity.authenticator import Authenticator, Principal
+from jumpstarter_controller.identity.tokens import TokenService
+from jumpstarter_controller.model import (
+    TAG_PREFIX,
+    InvalidRequest,
+    Lease,
+    LeaseSpec,
+    NotFound,
+    Role,
+    TimeChange,
+    WrongState,
+    check_tags,
+    check_update_mask,
+    resolve_times,
+)
+from jumpstarter_controller.runtime import identities, leasing
+from jumpstarter_controller.runtime.lab import Lab
+
+from .call import Failure, Service, answer, refused_as
+from .conversions import (
+    Labels,
+    check_parent,
+    duration_of,
+    exporter_to_proto,
+    lease_to_proto,
+    moment_of,
+    name_of,
+    timestamp,
+)
+from .paging import page
+
+_INVALID = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
+    """See the module."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        lab: Lab,
+        tokens: TokenService,
+        namespace: str,
+        labels: Labels,
+        max_tags: int,
+    ) -> None:
+        super().__init__(authenticator)
+        self._lab = lab
+        self._tokens = tokens
+        self._namespace = namespace
+        self._labels = labels
+        self._max_tags = max_tags
+
+    @answer(Role.CLIENT)
+    async def GetExporter(
+        self, request: client_pb2.GetExporterRequest, caller: Principal
+    ) -> client_pb2.Exporter:
+        with refused_as(_INVALID):
+            name = name_of(request.name, self._namespace, "exporters")
+        exporter = self._lab.records.exporters.get(name)
+        if exporter is None:
+            raise NotFound(f"exporter '{name}' not found; see 'jmp get exporters'")
+        return exporter_to_proto(
+            exporter, self._namespace, self._labels, self._lab.now(), all_labels=request.show_hidden_labels
+        )
+
+    @answer(Role.CLIENT)
+    async def ListExporters(
+        self, request: client_pb2.ListExportersRequest, caller: Principal
+    ) -> client_pb2.ListExportersResponse:
+        with refused_as(_INVALID):
+            check_parent(request.parent, self._namespace)
+        selector = Selector.parse(request.filter)
+        found = [each for each in self._lab.records.exporters.values() if selector.selects(each.labels)]
+        found.sort(key=lambda exporter: exporter.name)
+        shown, token = page(found, lambda exporter: exporter.name, request.page_size, request.page_token)
+        now = self._lab.now()
+        return client_pb2.ListExportersResponse(
+            exporters=[
+                exporter_to_proto(
+                    each, self._namespace, self._labels, now, all_labels=request.show_hidden_labels
+                )
+                for each in shown
+            ],
+            next_page_token=token,
+        )
+
+    @answer(Role.CLIENT)
+    async def GetLease(self, request: client_pb2.GetLeaseRequest, caller: Principal) -> client_pb2.Lease:
+        with refused_as(_INVALID):
+            name = name_of(request.name, self._namespace, "leases")
+        return self._shown(await self._found(name))
+
+    @answer(Role.CLIENT)
+    async def ListLeases(
+        self, request: client_pb2.ListLeasesRequest, caller: Principal
+    ) -> client_pb2.ListLeasesResponse:
+        with refused_as(_INVALID):
+            check_parent(request.parent, self._namespace)
+        selector, tags = Selector.parse(request.filter), self._tag_selector(request.tag_filter)
+        only_active = request.only_active if request.HasField("only_active") else True
+        leases = await self._lab.leases(ended=not only_active)
+        found = [
+            lease for lease in leases if tags.selects(lease.spec.tags) and selector.selects(_labels_of(lease))
+        ]
+        found.sort(key=_age)
+        shown, token = page(found, _age, request.page_size, request.page_token)
+        return client_pb2.ListLeasesResponse(leases=map(self._shown, shown), next_page_token=token)
+
+    @answer(Role.CLIENT)
+    async def CreateLease(
+        self, request: client_pb2.CreateLeaseRequest, caller: Principal
+    ) -> client_pb2.Lease:
+        with refused_as(_INVALID):
+            check_parent(request.parent, self._namespace)
+            if not request.HasField("lease"):
+                raise InvalidRequest("lease is missing: say which exporter to lease, and for how long")
+            if not request.lease.selector and not request.lease.exporter_name:
+                raise InvalidRequest(
+                    "one of selector or exporter_name is required: say which exporter to lease"
+                )
+            check_tags(request.lease.tags, self._max_tags)
+        spec = _spec_of(request.lease)
+        name = request.lease_id or leasing.new_name()
+        if request.lease_id and await self._lab.lease(name) is not None:
+            raise leasing.name_taken(name)
+        await self._lab.change(
+            lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
+        )
+        return self._shown(await self._found(name))
+
+    @answer(Role.CLIENT)
+    async def UpdateLease(
+        self, request: client_pb2.UpdateLeaseRequest, caller: Principal
+    ) -> client_pb2.Lease:
+        asked, mask = request.lease, frozenset(request.update_mask.paths)
+        with refused_as(_INVALID):
+            name = name_of(asked.name, self._namespace, "leases")
+            check_update_mask(mask)
+            change = TimeChange.asked(
+                moment_of(asked, "begin_time"),
+                duration_of(asked, "duration"),
+                moment_of(asked, "end_time"),
+                mask,
+            )
+            new_client = self._new_client(asked, mask)
+        lease = await self._found(name)
+        leasing.require_owner(lease, caller.name)
+        if lease.ended:
+            if new_client is not None:
+                raise WrongState(f"lease '{name}' has ended: it cannot be transferred")
+            return self._shown(lease)
+        await self._lab.change(lambda draft: leasing.update(draft, name, change, new_client, str(caller)))
+        return self._shown(await self._found(name))
+
+    @answer(Role.CLIENT)
+    async def DeleteLease(self, request: client_pb2.DeleteLeaseRequest, caller: Principal) -> Empty:
+        with refused_as(_INVALID):
+            name = name_of(request.name, self._namespace, "leases")
+        lease = await self._found(name)
+        leasing.require_owner(lease, caller.name)
+        if lease.ended:
+            if lease.state.value == "released":
+                raise Failure(
+                    grpc.StatusCode.FAILED_PRECONDITION, f"lease '{name}' is released already", "WrongState"
+                )
+            return Empty()
+        await self._lab.change(lambda draft: leasing.release_if_active(draft, name, str(caller)))
+        return Empty()
+
+    @answer(Role.CLIENT)
+    async def RotateToken(
+        self, request: client_pb2.RotateTokenRequest, caller: Principal
+    ) -> client_pb2.RotateTokenResponse:
+        with refused_as(_INVALID):
+            check_parent(request.parent, self._namespace)
+        token = await self._lab.change(
+            lambda draft: identities.renew(
+                draft, self._tokens, self._namespace, Role.CLIENT, caller.name, str(caller), caller.token_id
+            )
+        )
+        return client_pb2.RotateTokenResponse(token=token.text, expiry=timestamp(token.expires))
+
+    def _new_client(self, asked: client_pb2.Lease, mask: frozenset[str]) -> str | None:
+        if mask and not mask & {"client", "*"}:
+            return None
+        if asked.client:
+            return name_of(asked.client, self._namespace, "clients")
+        if "client" in mask:
+            raise InvalidRequest("client is empty: say to whom to transfer the lease")
+        return None
+
+    def _tag_selector(self, text: str) -> Selector:
+        with refused_as(_INVALID):
+            try:
+                parsed = Selector.parse(text)
+            except ConfigurationError as error:
+                raise InvalidRequest(f"tag_filter: {error}") from None
+        return Selector.of(
+            Requirement(item.key.removeprefix(TAG_PREFIX), item.operator, item.values)
+            for item in parsed.requirements
+        )
+
+    async def _found(self, name: str) -> Lease:
+        lease = await self._lab.lease(name)
+        if lease is None:
+            raise NotFound(f"lease '{name}' not found; see 'jmp get leases --all'")
+        return lease
+
+    def _shown(self, lease: Lease) -> client_pb2.Lease:
+        return lease_to_proto(lease, self._namespace, self._labels, self._lab.now())
+
+
+def _spec_of(asked: client_pb2.Lease) -> LeaseSpec:
+    times = resolve_times(
+        moment_of(asked, "begin_time"), duration_of(asked, "duration"), moment_of(asked, "end_time")
+    )
+    return LeaseSpec(
+        times=times,
+        selector=Selector.parse(asked.selector),
+        exporter_name=asked.exporter_name or None,
+        tags=dict(asked.tags),
+        context=dict(asked.context),
+        allow_disabled=asked.allow_disabled,
+    )
+
+
+def _labels_of(lease: Lease) -> dict[str, str]:
+    """The labels that stock controllers give a lease: what its selector asks for with ``=``, and its tags."""
+    return {
+        **lease.spec.selector.match_labels,
+        **{TAG_PREFIX + key: tag for key, tag in lease.spec.tags.items()},
+    }
+
+
+def _age(lease: Lease) -> str:
+    return f"{lease.created_at.timestamp():020.6f} {lease.name}"

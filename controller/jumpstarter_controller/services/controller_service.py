@@ -1,0 +1,302 @@
+"""ControllerService: exporters, and the clients that dial them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Final, Protocol
+
+import grpc
+from jumpstarter.common.enums import OPEN_STATUSES, ExporterStatus
+from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
+
+from jumpstarter_controller.identity.authenticator import Authenticator, Principal
+from jumpstarter_controller.model import Exporter, Lease, LeaseSpec, LeaseState, Role, resolve_times
+from jumpstarter_controller.runtime import boards, leasing
+from jumpstarter_controller.runtime.lab import Lab
+from jumpstarter_controller.runtime.listeners import Busy, Call, Listeners
+
+from .call import Failure, Service, answer, answer_stream
+from .conversions import (
+    condition_to_proto,
+    device_of,
+    duration,
+    duration_of,
+    selector_from_proto,
+    selector_to_proto,
+    timestamp,
+)
+
+#: Seconds between two looks at an exporter's stream, and hence of its heartbeat.
+HEARTBEAT: Final = 10.0
+#: Seconds that Dial waits for an exporter that is about to be ready, and for one to listen.
+READY_TIMEOUT: Final = 30.0
+LISTEN_TIMEOUT: Final = 5.0
+#: After a start of the controller, exporters have so long to come back before they count as offline for Dial.
+START_GRACE: Final = timedelta(seconds=60)
+
+_FAILED: Final = {
+    ExporterStatus.BEFORE_LEASE_HOOK_FAILED: "exporter beforeLease hook failed",
+    ExporterStatus.AFTER_LEASE_HOOK_FAILED: "exporter afterLease hook failed",
+}
+
+
+class Routes(Protocol):
+    """Chooses a router for a lease."""
+
+    def dial(self, lease: Lease, exporter: Exporter) -> tuple[Call, Call]:
+        """Where to meet: for the client, and for the exporter."""
+        ...
+
+
+class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer):
+    """See the module."""
+
+    def __init__(
+        self, authenticator: Authenticator, lab: Lab, listeners: Listeners, routes: Routes, max_tags: int
+    ) -> None:
+        super().__init__(authenticator)
+        self._lab = lab
+        self._listeners = listeners
+        self._routes = routes
+        self._max_tags = max_tags
+        self._started = lab.now()
+        # What each exporter was told last, also by a stream that broke.
+        self._told: dict[str, jumpstarter_pb2.StatusResponse] = {}
+
+    @answer(Role.EXPORTER)
+    async def Register(
+        self, request: jumpstarter_pb2.RegisterRequest, caller: Principal
+    ) -> jumpstarter_pb2.RegisterResponse:
+        devices = tuple(map(device_of, request.reports))
+        await self._lab.change(
+            lambda draft: boards.register(draft, caller.name, dict(request.labels), devices)
+        )
+        return jumpstarter_pb2.RegisterResponse(uuid=self._exporter(caller.name).uid)
+
+    @answer(Role.EXPORTER)
+    async def Unregister(
+        self, request: jumpstarter_pb2.UnregisterRequest, caller: Principal
+    ) -> jumpstarter_pb2.UnregisterResponse:
+        await self._lab.change(lambda draft: boards.unregister(draft, caller.name, request.reason))
+        return jumpstarter_pb2.UnregisterResponse()
+
+    @answer(Role.EXPORTER)
+    async def ReportStatus(
+        self, request: jumpstarter_pb2.ReportStatusRequest, caller: Principal
+    ) -> jumpstarter_pb2.ReportStatusResponse:
+        status = ExporterStatus.from_proto(request.status)
+        await self._lab.change(
+            lambda draft: boards.report(
+                draft, caller.name, status, request.message, request.release_lease, str(caller)
+            )
+        )
+        return jumpstarter_pb2.ReportStatusResponse()
+
+    @answer_stream(Role.EXPORTER)
+    async def Status(
+        self, request: jumpstarter_pb2.StatusRequest, caller: Principal
+    ) -> AsyncIterator[jumpstarter_pb2.StatusResponse]:
+        name = caller.name
+        shown: jumpstarter_pb2.StatusResponse | None = None
+        with self._lab.hub.watch("exporter", name) as watch:
+            await self._lab.change(partial(boards.connect, name=name))
+            while not self._lab.closed:
+                self.check_again(caller)
+                lease = self._lab.holder(name)
+                message = _status(lease)
+                before = self._told.get(name, message)
+                if before.leased and message.leased and before.lease_name != message.lease_name:
+                    # Exporters tidy up when they are told that they are free: so they are, between any two leases.
+                    yield _status(None)
+                self._told[name] = message
+                if message != shown:
+                    shown = message
+                    yield message
+                if not await watch.changed(HEARTBEAT) and not self._lab.seen(name):
+                    await self._lab.change(partial(boards.touch, name=name))
+        raise Failure(grpc.StatusCode.UNAVAILABLE, "the controller shuts down; connect again")
+
+    @answer_stream(Role.EXPORTER)
+    async def Listen(
+        self, request: jumpstarter_pb2.ListenRequest, caller: Principal
+    ) -> AsyncIterator[jumpstarter_pb2.ListenResponse]:
+        lease = await self._lease(request.lease_name)
+        if lease.exporter != caller.name:
+            raise _unknown(f"permission denied: lease '{lease.name}' is not of exporter '{caller.name}'")
+        if lease.ended:
+            raise _unknown(f"lease not active: lease '{lease.name}' has ended")
+        async for call in self._listeners.listen(lease.name):
+            yield jumpstarter_pb2.ListenResponse(router_endpoint=call.endpoint, router_token=call.token)
+
+    @answer(Role.CLIENT)
+    async def Dial(
+        self, request: jumpstarter_pb2.DialRequest, caller: Principal
+    ) -> jumpstarter_pb2.DialResponse:
+        lease = await self._own_lease(request.lease_name, caller)
+        lease, exporter = await self._until_ready(lease, caller)
+        if not await self._listeners.wait_for(lease.name, LISTEN_TIMEOUT):
+            raise _not_listening(lease)
+        for_client, for_exporter = self._routes.dial(lease, exporter)
+        try:
+            told = self._listeners.call(lease.name, for_exporter)
+        except Busy:
+            raise Failure(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"exporter '{exporter.name}' has too many connections waiting; try again in a moment",
+            ) from None
+        if not told:
+            raise _not_listening(lease)
+        self._lab.note(str(caller), "lease.dial", f"leases/{lease.name}", f"exporters/{exporter.name}")
+        return jumpstarter_pb2.DialResponse(
+            router_endpoint=for_client.endpoint, router_token=for_client.token
+        )
+
+    async def _until_ready(self, lease: Lease, caller: Principal) -> tuple[Lease, Exporter]:
+        """Wait for the exporter of *lease* while it is about to be ready. Raises Failure when it is not or will not be."""
+        name, exporter = lease.name, lease.exporter or ""
+        deadline = asyncio.get_running_loop().time() + READY_TIMEOUT
+        with self._lab.hub.watch("exporter", exporter) as watch:
+            while True:
+                lease = await self._own_lease(name, caller)
+                if lease.state is not LeaseState.READY:
+                    raise _unknown(f"lease not active: lease '{name}' is {lease.state.value}")
+                found = self._exporter(exporter)
+                failure = self._obstacle(found, self._listeners.has(name))
+                if failure is None:
+                    return lease, found
+                left = deadline - asyncio.get_running_loop().time()
+                if not failure.waits or not await watch.changed(max(left, 0)):
+                    raise failure
+
+    def _obstacle(self, exporter: Exporter, listens: bool) -> _NotReady | None:
+        """Why nobody can dial *exporter* now; None if somebody can. *listens*: whether it takes clients of the lease."""
+        now = self._lab.now()
+        if exporter.status in _FAILED:
+            if listens:
+                return None  # it stays a moment, so that its client can be told what the hook said
+            return _NotReady(_FAILED[exporter.status])
+        if exporter.status is ExporterStatus.OFFLINE:
+            return _NotReady("exporter is offline")
+        if not exporter.is_online(now):
+            if now - self._started < START_GRACE:
+                return _NotReady("exporter is not ready (it has not come back yet)", waits=True)
+            return _NotReady("exporter is offline")
+        if exporter.status in OPEN_STATUSES or exporter.status is ExporterStatus.UNSPECIFIED:
+            return None
+        return _NotReady("exporter is not ready (status: Available)", waits=True)
+
+    @answer(Role.CLIENT)
+    async def GetLease(
+        self, request: jumpstarter_pb2.GetLeaseRequest, caller: Principal
+    ) -> jumpstarter_pb2.GetLeaseResponse:
+        lease = await self._own_lease(request.name, caller)
+        response = jumpstarter_pb2.GetLeaseResponse(
+            duration=duration(lease.spec.times.duration),
+            selector=selector_to_proto(lease.spec.selector),
+            conditions=map(condition_to_proto, lease.conditions),
+        )
+        if lease.begun_at is not None:
+            response.begin_time.CopyFrom(timestamp(lease.begun_at))
+        if lease.ended_at is not None:
+            response.end_time.CopyFrom(timestamp(lease.ended_at))
+        exporter = self._lab.records.exporters.get(lease.exporter or "")
+        if exporter is not None:
+            response.exporter_uuid = exporter.uid
+        return response
+
+    @answer(Role.CLIENT)
+    async def RequestLease(
+        self, request: jumpstarter_pb2.RequestLeaseRequest, caller: Principal
+    ) -> jumpstarter_pb2.RequestLeaseResponse:
+        spec = LeaseSpec(
+            times=resolve_times(None, duration_of(request, "duration"), None),
+            selector=selector_from_proto(request.selector),
+        )
+        name = leasing.new_name()
+        await self._lab.change(
+            lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
+        )
+        return jumpstarter_pb2.RequestLeaseResponse(name=name)
+
+    @answer(Role.CLIENT)
+    async def ListLeases(
+        self, request: jumpstarter_pb2.ListLeasesRequest, caller: Principal
+    ) -> jumpstarter_pb2.ListLeasesResponse:
+        own = [lease.name for lease in self._lab.records.leases.values() if lease.client == caller.name]
+        return jumpstarter_pb2.ListLeasesResponse(names=own)
+
+    @answer(Role.CLIENT, Role.EXPORTER)
+    async def ReleaseLease(
+        self, request: jumpstarter_pb2.ReleaseLeaseRequest, caller: Principal
+    ) -> jumpstarter_pb2.ReleaseLeaseResponse:
+        message = "the lease was released"
+        if caller.role is Role.EXPORTER:
+            message = self._why_released(caller.name)
+            lease = await self._lab.lease(request.name)
+            if lease is None:
+                raise Failure(grpc.StatusCode.NOT_FOUND, f"lease '{request.name}' does not exist", "NotFound")
+            if lease.exporter != caller.name:
+                raise Failure(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    f"lease '{request.name}' is not of exporter '{caller.name}'",
+                    "WrongState",
+                )
+        else:
+            await self._own_lease(request.name, caller)
+        release: Callable[..., None] = leasing.release_if_active
+        await self._lab.change(lambda draft: release(draft, request.name, str(caller), message))
+        return jumpstarter_pb2.ReleaseLeaseResponse()
+
+    def _why_released(self, exporter: str) -> str:
+        """What is told to the client of a lease that its exporter releases."""
+        found = self._exporter(exporter)
+        reason = f": {found.status_message}" if found.status in _FAILED and found.status_message else ""
+        return f"the exporter released the lease{reason}"
+
+    @answer(Role.EXPORTER)
+    async def GetServiceEndpoints(
+        self, request: jumpstarter_pb2.GetServiceEndpointsRequest, caller: Principal
+    ) -> jumpstarter_pb2.GetServiceEndpointsResponse:
+        return jumpstarter_pb2.GetServiceEndpointsResponse()
+
+    def _exporter(self, name: str) -> Exporter:
+        exporter = self._lab.records.exporters.get(name)
+        if exporter is None:
+            raise _unknown(f"exporter '{name}' does not exist; an administrator may have deleted it")
+        return exporter
+
+    async def _lease(self, name: str) -> Lease:
+        lease = await self._lab.lease(name) if name else None
+        if lease is None:
+            raise _unknown(f"lease '{name}' does not exist; see 'jmp get leases --all'")
+        return lease
+
+    async def _own_lease(self, name: str, caller: Principal) -> Lease:
+        lease = await self._lease(name)
+        leasing.require_owner(lease, caller.name)
+        return lease
+
+
+class _NotReady(Failure):
+    def __init__(self, message: str, *, waits: bool = False) -> None:
+        super().__init__(grpc.StatusCode.FAILED_PRECONDITION, message)
+        self.waits = waits
+
+
+def _status(lease: Lease | None) -> jumpstarter_pb2.StatusResponse:
+    if lease is None:
+        return jumpstarter_pb2.StatusResponse(leased=False)
+    return jumpstarter_pb2.StatusResponse(
+        leased=True, lease_name=lease.name, client_name=lease.client, context=lease.spec.context
+    )
+
+
+def _unknown(message: str) -> Failure:
+    return Failure(grpc.StatusCode.UNKNOWN, message)
+
+
+def _not_listening(lease: Lease) -> Failure:
+    return Failure(grpc.StatusCode.UNAVAILABLE, f"exporter is not listening on lease {lease.name}")

@@ -1,0 +1,74 @@
+"""LabService: what our clients would otherwise have to poll for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import grpc
+from jumpstarter_protocol import lab_pb2, lab_pb2_grpc
+
+from jumpstarter_controller.identity.authenticator import Authenticator, Principal
+from jumpstarter_controller.model import Lease, NotFound, Role
+from jumpstarter_controller.runtime.lab import Lab
+from jumpstarter_controller.scheduling import Outlook
+
+from .call import Failure, Service, answer_stream, refused_as
+from .conversions import Labels, duration, lease_to_proto, name_of, timestamp
+
+#: Seconds after which a watcher is found that was deleted, or whose token was revoked.
+REVIEW: Final = 30.0
+
+
+class LabService(Service, lab_pb2_grpc.LabServiceServicer):
+    """See the module."""
+
+    def __init__(self, authenticator: Authenticator, lab: Lab, namespace: str, labels: Labels) -> None:
+        super().__init__(authenticator)
+        self._lab = lab
+        self._namespace = namespace
+        self._labels = labels
+
+    @answer_stream(Role.CLIENT)
+    async def WatchLease(
+        self, request: lab_pb2.WatchLeaseRequest, caller: Principal
+    ) -> AsyncIterator[lab_pb2.LeaseEvent]:
+        with refused_as(grpc.StatusCode.INVALID_ARGUMENT):
+            name = name_of(request.name, self._namespace, "leases")
+        shown = None
+        with self._lab.hub.watch("lease", name) as watch:
+            while not self._lab.closed:
+                lease = await self._lab.lease(name)
+                if lease is None:
+                    raise NotFound(f"lease '{name}' not found; see 'jmp get leases --all'")
+                outlook = self._lab.outlooks.get(name)
+                if (lease, outlook) != shown:
+                    shown = (lease, outlook)
+                    yield self._event(lease, outlook)
+                if lease.ended:
+                    return
+                await watch.changed(REVIEW)
+                self.check_again(caller)
+        raise Failure(grpc.StatusCode.UNAVAILABLE, "the controller shuts down; watch again")
+
+    def _event(self, lease: Lease, outlook: Outlook | None) -> lab_pb2.LeaseEvent:
+        event = lab_pb2.LeaseEvent(
+            lease=lease_to_proto(lease, self._namespace, self._labels, self._lab.now()), notice=_notice(lease)
+        )
+        if outlook is not None and not lease.ended:
+            event.waiting.position = outlook.position
+            event.waiting.reason = outlook.message
+            if outlook.estimate is not None:
+                event.waiting.estimate.CopyFrom(timestamp(outlook.estimate))
+            if outlook.longest_free is not None:
+                event.waiting.longest_slot.CopyFrom(duration(outlook.longest_free))
+        return event
+
+
+def _notice(lease: Lease) -> str:
+    if lease.ended or lease.notice_at is None:
+        return ""
+    return (
+        f"exporter {lease.exporter} is needed for a regular lease: yours ends at {lease.notice_at:%H:%M:%S} UTC; "
+        "save what you need"
+    )

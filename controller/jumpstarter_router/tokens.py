@@ -1,0 +1,95 @@
+"""Tokens that let one peer join one stream, once.
+
+A token is a JWT signed with a key that the controller and its routers share (HS256, RFC 7519). Issuer and audience are those
+of stock Jumpstarter; `sub` is the stream. Ours also says which side it is for and which lease it belongs to: a token cannot
+be used by the other side, and all streams of a lease can be cut when it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from uuid import uuid4
+
+ISSUER: Final = "https://jumpstarter.dev/stream"
+AUDIENCE: Final = "https://jumpstarter.dev/router"
+
+#: Seconds after which a token no longer opens a stream. Open streams outlive it.
+LIFETIME: Final = 300
+
+#: Bytes of a key, the least that HS256 asks for (RFC 7518, section 3.2).
+KEY_SIZE: Final = 32
+
+
+class Side(StrEnum):
+    """Which end of a stream a token is for."""
+
+    CLIENT = "client"
+    EXPORTER = "exporter"
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a valid token says. `expiry` is in seconds since 1970."""
+
+    stream: str
+    side: Side
+    lease: str
+    expiry: float
+
+
+class InvalidTokenError(Exception):
+    """The token opens nothing; the text says why, without the token."""
+
+
+class TokenAuthority:
+    """Makes and checks tokens with a shared *key* of at least `KEY_SIZE` bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < KEY_SIZE:
+            raise ValueError(f"the router key has {len(key)} bytes: expected at least {KEY_SIZE}")
+        self._key = key
+
+    def issue(self, lease: str, now: float) -> dict[Side, str]:
+        """A token for each side of a new stream of *lease*; *now* in seconds since 1970."""
+        stream = str(uuid4())
+        return {side: self._sign(stream, side, lease, now) for side in Side}
+
+    def _sign(self, stream: str, side: Side, lease: str, now: float) -> str:
+        import jwt
+
+        claims = {
+            "iss": ISSUER,
+            "aud": [AUDIENCE],
+            "sub": stream,
+            "iat": int(now),
+            "nbf": int(now),
+            "exp": int(now) + LIFETIME,
+            "jti": str(uuid4()),
+            "side": side.value,
+            "lease": lease,
+        }
+        return jwt.encode(claims, self._key, algorithm="HS256")
+
+    def check(self, token: str) -> Ticket:
+        """What *token* says. Raises InvalidTokenError for one that is forged, expired or not a router's."""
+        import jwt
+
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._key,
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                leeway=30,
+                options={"require": ["exp", "sub", "jti"]},
+            )
+            return Ticket(claims["sub"], Side(claims["side"]), str(claims["lease"]), float(claims["exp"]))
+        except jwt.ExpiredSignatureError:
+            raise InvalidTokenError("the router token has expired: dial again") from None
+        except (jwt.InvalidTokenError, KeyError, ValueError):
+            raise InvalidTokenError(
+                "the router token is not valid: it is not one of this lab's, or was changed"
+            ) from None
