@@ -1,0 +1,242 @@
+"""What the commands of ``jmp admin`` have in common: where the controller is, who asks, how objects are shown.
+
+On the machine of the controller nothing needs to be said: its data directory holds the address, the certificate and the
+administrator's token. Elsewhere --endpoint, --token-file and --ca say it, or JMP_ADMIN_ENDPOINT, JMP_ADMIN_TOKEN_FILE (or
+JMP_ADMIN_TOKEN) and JMP_ADMIN_CA.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+from jumpstarter.common.exceptions import ConfigurationError, FileAccessError
+
+from .output import data, table
+from .tokens import read_token
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_NAMESPACE: Final = "default"
+DEFAULT_ENDPOINT: Final = "localhost:8082"
+API_VERSION: Final = "jumpstarter.dev/v1alpha1"
+CALL_TIMEOUT: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the options of every command say; None where they say nothing."""
+
+    chosen_namespace: str | None
+    endpoint: str | None
+    data_dir: Path | None
+    token_file: Path | None
+    ca: Path | None
+
+    @property
+    def namespace(self) -> str:
+        """The namespace to use: the one that was given, else the administrator's."""
+        return self.chosen_namespace or self._identity()[0]
+
+    def _identity(self) -> tuple[str, str]:
+        """(namespace, name) of the administrator, from the token."""
+        claims = read_token(self.token())
+        identity = claims.identity if claims is not None else None
+        return (identity[1], identity[2]) if identity is not None else (DEFAULT_NAMESPACE, "admin")
+
+    @property
+    def name(self) -> str:
+        """The administrator's name."""
+        return self._identity()[1]
+
+    @property
+    def directory(self) -> Path:
+        """The controller's data directory on this machine, which may not exist."""
+        if self.data_dir is not None:
+            return self.data_dir
+        base = os.environ.get("XDG_STATE_HOME")
+        home = Path(base) if base and Path(base).is_absolute() else Path.home() / ".local" / "state"
+        return home / "jumpstarter" / "controller"
+
+    def token(self) -> str:
+        """The administrator's token. Raises ConfigurationError when there is none."""
+        if self.token_file is None and (token := os.environ.get("JMP_ADMIN_TOKEN")):
+            return token
+        path = self.token_file or self.directory / "admin.token"
+        try:
+            return path.read_text().strip()
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"no administrator token: {path} does not exist; run this as the user and on the machine of "
+                "'jmp controller run', or copy its admin.token and name it with --token-file"
+            ) from None
+        except OSError as error:
+            raise FileAccessError(
+                f"{path}: {error.strerror}: this is the administrator token's file"
+            ) from None
+
+    def address(self) -> str:
+        """HOST:PORT of the controller."""
+        return self.endpoint or _read(self.directory / "endpoint") or DEFAULT_ENDPOINT
+
+    def certificate(self) -> bytes | None:
+        """The certificate (PEM) to trust; None for those of the system."""
+        if self.ca is not None:
+            try:
+                return self.ca.read_bytes()
+            except OSError as error:
+                raise FileAccessError(f"{self.ca}: {error.strerror} (--ca)") from None
+        text = _read(self.directory / "ca" / "ca.pem")
+        return text.encode() if text else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def admin_options(command: F) -> F:
+    """The options that say which controller, as the argument ``access``."""
+
+    def collect(ctx: click.Context, **values: Any) -> Any:
+        keys = ("endpoint", "data_dir", "token_file", "ca")
+        access = Access(values.pop("namespace"), **{key: values.pop(key) for key in keys})
+        for key in ("kubeconfig", "context"):
+            if values.pop(key):
+                raise click.UsageError(
+                    f"--{key} is about a Kubernetes cluster, and this lab has none: leave it out.", ctx
+                )
+        return ctx.invoke(command, access=access, **values)
+
+    wrapped: Any = click.pass_context(collect)
+    wrapped.__doc__ = command.__doc__
+    wrapped.__name__ = command.__name__
+    wrapped.__click_params__ = list(getattr(command, "__click_params__", []))
+    path = click.Path(path_type=Path)
+    for option in (
+        click.option("-n", "--namespace", help="Namespace to use; without it, the administrator's."),
+        click.option(
+            "--endpoint", envvar="JMP_ADMIN_ENDPOINT", metavar="HOST:PORT", help="Address of the controller."
+        ),
+        click.option(
+            "--data-dir", metavar="DIR", type=path, help="The controller's data directory, on its machine."
+        ),
+        click.option(
+            "--token-file",
+            envvar="JMP_ADMIN_TOKEN_FILE",
+            metavar="FILE",
+            type=path,
+            help="Administrator token.",
+        ),
+        click.option(
+            "--ca", envvar="JMP_ADMIN_CA", metavar="FILE", type=path, help="Certificate (PEM) to trust."
+        ),
+        click.option("--kubeconfig", hidden=True),
+        click.option("--context", hidden=True),
+    ):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]
+
+
+class Admin:
+    """Calls of AdminService. Raises LeaseError or ConnectionError with the controller's reason."""
+
+    def __init__(self, stub: Any, access: Access, token: str) -> None:
+        from jumpstarter.client.lab import identity
+
+        self.access = access
+        self._stub = stub
+        self._metadata = identity("Administrator", access.namespace, access.name, token)
+
+    def __getattr__(self, method: str) -> Callable[[Any], Any]:
+        if method.startswith("_"):
+            raise AttributeError(method)
+        call = getattr(self._stub, method)
+
+        def ask(request: Any) -> Any:
+            import grpc
+            from jumpstarter.client.lab import controller_error
+
+            try:
+                return call(request, metadata=self._metadata, timeout=CALL_TIMEOUT)
+            except grpc.RpcError as error:
+                raise controller_error(error) from None
+
+        return ask
+
+
+@contextmanager
+def administrator(access: Access) -> Iterator[Admin]:
+    """The controller of *access*, for an administrator."""
+    import grpc
+    from jumpstarter.common.grpc import secure_channel
+    from jumpstarter_protocol import lab_pb2_grpc
+
+    token = access.token()
+    credentials = grpc.ssl_channel_credentials(access.certificate())
+    with secure_channel(access.address(), credentials, None) as channel:
+        yield Admin(lab_pb2_grpc.AdminServiceStub(channel), access, token)  # type: ignore[no-untyped-call]
+
+
+def ask_confirmation(question: str, *, interactive: bool) -> bool:
+    """The user's answer; no, where nobody can be asked."""
+    import sys
+
+    return interactive and sys.stdin.isatty() and click.confirm(question, err=True)
+
+
+def name_argument(command: F) -> F:
+    """The argument NAME, which must not be empty."""
+
+    def check(ctx: click.Context, param: click.Parameter, value: str) -> str:
+        if not value.strip():
+            raise click.MissingParameter(ctx=ctx, param=param)
+        return value
+
+    return click.argument("name", callback=check)(command)
+
+
+def show(objects: Sequence[Mapping[str, Any]], kind: str, output: str | None, *, single: bool) -> bool:
+    """Print *objects* as *output* says; False when it says nothing, and the caller prints a table."""
+    if output == "name":
+        for item in objects:
+            click.echo(f"{kind.lower()}.jumpstarter.dev/{item['metadata']['name']}")
+    elif output is not None and single:
+        click.echo(data(objects[0], output))
+    elif output is not None:
+        click.echo(data({"apiVersion": API_VERSION, "items": list(objects), "kind": f"{kind}List"}, output))
+    return output is not None
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], namespace: str) -> None:
+    """Print a table, or that there is nothing in *namespace*."""
+    click.echo(table(headings, rows) if rows else f"No resources found in {namespace} namespace.")
+
+
+def age(moment: datetime | None) -> str:
+    """How long ago, as short as administrators read it: ``3d4h``, ``12m``."""
+    if moment is None:
+        return ""
+    seconds = max(int((datetime.now(UTC) - moment).total_seconds()), 0)
+    parts = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+    found = []
+    for size, unit in parts:
+        count, seconds = divmod(seconds, size)
+        if count:
+            found.append(f"{count}{unit}")
+    return "".join(found[:2]) or "0s"
+
+
+def no_cluster(what: str) -> NoReturn:
+    """Refuse what only makes sense with Kubernetes."""
+    raise ConfigurationError(
+        f"{what} is about Kubernetes clusters, and a lab here needs none: 'jmp controller run' starts one"
+    )

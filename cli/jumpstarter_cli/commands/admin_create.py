@@ -1,0 +1,184 @@
+"""``jmp admin create``: clients, exporters and access policies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jumpstarter_cli.admin import (
+    Access,
+    Admin,
+    admin_options,
+    administrator,
+    ask_confirmation,
+    name_argument,
+    show,
+)
+from jumpstarter_cli.identities import (
+    KINDS,
+    client_config,
+    config_path,
+    described,
+    exporter_config,
+    role_number,
+    save_new,
+)
+from jumpstarter_cli.lab import key_values
+from jumpstarter_cli.logs import note
+from jumpstarter_cli.output import output_option
+
+if TYPE_CHECKING:
+    from jumpstarter.config.client import ClientConfigV1Alpha1
+
+save_option = click.option("-s", "--save", is_flag=True, help="Save the configuration file.")
+out_option = click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Save the configuration in this file."
+)
+allow_option = click.option("-a", "--allow", help="A comma-separated list of driver client packages to load.")
+unsafe_option = click.option(
+    "--unsafe", is_flag=True, help="Should all driver client packages be allowed to load (UNSAFE!)."
+)
+insecure_option = click.option(
+    "-k",
+    "--insecure-tls",
+    "--insecure-tls-config",
+    "insecure_tls",
+    is_flag=True,
+    help="Disable endpoint TLS verification. This is insecure and should only be used for testing purposes.",
+)
+nointeractive_option = click.option(
+    "--nointeractive", is_flag=True, help="Disable interactive prompts (for use in scripts)."
+)
+username_option = click.option("--oidc-username", help="Name under which an identity provider knows it.")
+
+
+@click.command
+@name_argument
+@admin_options
+@click.option(
+    "-l",
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Label to set; may be given several times.",
+)
+@save_option
+@out_option
+@allow_option
+@unsafe_option
+@insecure_option
+@username_option
+@nointeractive_option
+@output_option("json", "yaml", "name")
+def client(
+    access: Access,
+    name: str,
+    labels: tuple[str, ...],
+    save: bool,
+    out: Path | None,
+    allow: str | None,
+    unsafe: bool,
+    insecure_tls: bool,
+    oidc_username: str | None,
+    nointeractive: bool,
+    output: str | None,
+) -> None:
+    """Create a client.
+
+    With --save its configuration is written for `jmp shell --client NAME`; the first one becomes the current client.
+    """
+    wanted = _target("client", name, save, out, interactive=not nointeractive)
+    with administrator(access) as admin:
+        credential = _create(admin, "client", name, labels, oidc_username)
+    if wanted is not None:
+        config = client_config(credential, allow=allow, unsafe=unsafe, insecure=insecure_tls)
+        note(f"Client configuration saved to {save_new(config, wanted)}")
+        note_drivers(config)
+    _print(credential, "client", output, saved=wanted is not None)
+
+
+@click.command
+@name_argument
+@admin_options
+@click.option(
+    "-l",
+    "--label",
+    "labels",
+    multiple=True,
+    required=True,
+    metavar="KEY=VALUE",
+    help="Label to set, by which clients select the exporter; may be given several times.",
+)
+@save_option
+@out_option
+@insecure_option
+@username_option
+@nointeractive_option
+@output_option("json", "yaml", "name")
+def exporter(
+    access: Access,
+    name: str,
+    labels: tuple[str, ...],
+    save: bool,
+    out: Path | None,
+    insecure_tls: bool,
+    oidc_username: str | None,
+    nointeractive: bool,
+    output: str | None,
+) -> None:
+    """Create an exporter.
+
+    With --save its configuration is written for `jmp run --exporter NAME`; add drivers to it with
+    `jmp config exporter edit NAME`.
+    """
+    wanted = _target("exporter", name, save, out, interactive=not nointeractive)
+    with administrator(access) as admin:
+        credential = _create(admin, "exporter", name, labels, oidc_username)
+    if wanted is not None:
+        saved = save_new(exporter_config(credential, insecure=insecure_tls), wanted)
+        note(f"Exporter configuration saved to {saved}")
+    _print(credential, "exporter", output, saved=wanted is not None)
+
+
+def note_drivers(config: ClientConfigV1Alpha1) -> None:
+    """Say what is missing when *config* allows no driver at all."""
+    if not config.drivers.unsafe and not config.drivers.allow:
+        note(
+            "It allows no driver's client classes yet: add patterns such as jumpstarter_driver_* to its drivers.allow, "
+            "or give --allow"
+        )
+
+
+def _target(kind: str, name: str, save: bool, out: Path | None, *, interactive: bool) -> Path | None:
+    """Where to write the configuration, found before anything is created; None when it is not wanted."""
+    if save or out or ask_confirmation(f"Save the {kind} configuration?", interactive=interactive):
+        return config_path(kind, name, out)
+    return None
+
+
+def _create(admin: Admin, kind: str, name: str, labels: tuple[str, ...], username: str | None) -> Any:
+    from jumpstarter_protocol import lab_pb2
+
+    request = lab_pb2.CreateIdentityRequest(
+        role=role_number(kind),
+        namespace=admin.access.namespace,
+        name=name,
+        labels=key_values("--label", labels),
+        external_username=username or "",
+    )
+    return admin.CreateIdentity(request)
+
+
+def _print(credential: Any, kind: str, output: str | None, *, saved: bool) -> None:
+    item = described(credential.identity, kind, credential.endpoint)
+    name = item["metadata"]["name"]
+    if show([item], KINDS[kind], output, single=True):
+        return
+    click.echo(f'{kind} "{name}" created')
+    if not saved:
+        note(
+            f"Next: 'jmp admin import {kind} {name}' for its configuration, or 'jmp admin rotate {kind} {name}' for a token"
+        )

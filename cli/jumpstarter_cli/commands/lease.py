@@ -1,0 +1,226 @@
+"""``jmp create|update|delete lease`` and ``jmp get leases``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from jumpstarter_cli.lab import (
+    MomentType,
+    client_options,
+    duration_option,
+    key_values,
+    lab_of,
+    selector_option,
+)
+from jumpstarter_cli.leases import LEASE_HEADINGS, lease_data, lease_row
+from jumpstarter_cli.output import data, output_option, table
+
+if TYPE_CHECKING:
+    from jumpstarter.client.lab import Lab, Lease
+
+DEFAULT: Final = "30m"
+
+
+def _show(lease: Lease, output: str | None) -> None:
+    if output == "name":
+        click.echo(lease.name)
+    elif output is not None:
+        click.echo(data(lease_data(lease), output))
+    else:
+        click.echo(table(LEASE_HEADINGS, [lease_row(lease)]))
+
+
+@click.command
+@client_options
+@selector_option
+@click.option("-n", "--name", metavar="EXPORTER", help="Lease the exporter of this name.")
+@duration_option("--duration", default=DEFAULT, show_default=True)
+@click.option(
+    "--begin-time", type=MomentType(), metavar="TIME", help="When it begins (ISO 8601); without it: now."
+)
+@click.option("--lease-id", metavar="NAME", help="Name of the lease; without it one is made.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag to set; may be given several times."
+)
+@click.option("--allow-disabled", is_flag=True, help="With --name: also an exporter that is disabled.")
+@duration_option("--wait", metavar="SECONDS", help="Wait until the exporter is there, but not for longer.")
+@output_option("json", "yaml", "name")
+def create(
+    client: str | None,
+    client_config: str | None,
+    selector: str,
+    name: str | None,
+    duration: timedelta,
+    begin_time: datetime | None,
+    lease_id: str | None,
+    tags: tuple[str, ...],
+    allow_disabled: bool,
+    wait: timedelta | None,
+    output: str | None,
+) -> None:
+    """Create a lease.
+
+    The result is a lease that `jmp shell`, tests and programs use if JMP_LEASE holds its name. It lasts until its time
+    is over, or `jmp delete lease`.
+
+    Example:
+
+    \b
+    $ export JMP_LEASE=$(jmp create lease -l foo=bar --duration 1d --output name)
+    $ jmp shell
+    $$ j --help
+    $$ exit
+    $ jmp delete lease "${JMP_LEASE}"
+    """
+    from jumpstarter.common.exceptions import LeaseError
+    from jumpstarter.connection.holding import (
+        KEPT,
+        LeaseRequest,
+        create,
+        new_lease_name,
+        release,
+        wait_until_ready,
+    )
+    from jumpstarter.connection.progress import ProgressLine
+
+    if not selector and not name:
+        raise click.UsageError("Nothing says which exporter to lease: give -l/--selector or -n/--name.")
+    request = LeaseRequest(
+        selector=selector,
+        exporter_name=name or "",
+        duration=duration,
+        tags=key_values("--tag", tags),
+        context=KEPT,
+        allow_disabled=allow_disabled,
+    )
+    line = ProgressLine()
+    with lab_of(client, client_config) as (lab, _):
+        lease = create(lab, request, lease_id or new_lease_name(), begin_time)
+        if wait is None:
+            lease = lab.get_lease(lease.name)
+        else:
+            try:
+                lease = wait_until_ready(lab, lease.name, wait.total_seconds(), line)
+            except BaseException:
+                release(lab, lease.name, line)
+                raise
+            finally:
+                line.finish()
+        if lease.failure is not None:
+            raise LeaseError(f"lease {lease.name} {lease.failure}")
+    _show(lease, output)
+
+
+@click.command
+@client_options
+@selector_option
+@click.option("-a", "--all", "all_", is_flag=True, help="Show ended leases, too.")
+@click.option("-A", "--all-clients", is_flag=True, help="Show the leases of all clients.")
+@click.option(
+    "--tag-filter",
+    default="",
+    metavar="SELECTOR",
+    help="Show leases whose tags meet this, as labels meet a selector.",
+)
+@output_option("json", "yaml", "name")
+def get(
+    client: str | None,
+    client_config: str | None,
+    selector: str,
+    all_: bool,
+    all_clients: bool,
+    tag_filter: str,
+    output: str | None,
+) -> None:
+    """Display your leases."""
+    with lab_of(client, client_config) as (lab, _):
+        found = lab.list_leases(selector, only_active=not all_, tag_filter=tag_filter)
+        leases = [lease for lease in found if all_clients or lease.client == lab.name]
+    if output == "name":
+        for lease in leases:
+            click.echo(lease.name)
+    elif output is not None:
+        click.echo(data({"leases": [lease_data(lease) for lease in leases]}, output))
+    else:
+        click.echo(table(LEASE_HEADINGS, [lease_row(lease) for lease in leases]))
+
+
+@click.command
+@click.argument("name")
+@client_options
+@duration_option("--duration", help="New duration, from the beginning of the lease.")
+@click.option("--begin-time", type=MomentType(), metavar="TIME", help="When it begins (ISO 8601).")
+@click.option("--to-client", metavar="CLIENT", help="Give the lease to another client.")
+@output_option("json", "yaml", "name")
+def update(
+    name: str,
+    client: str | None,
+    client_config: str | None,
+    duration: timedelta | None,
+    begin_time: datetime | None,
+    to_client: str | None,
+    output: str | None,
+) -> None:
+    """Update a lease: its times, or whose it is."""
+    if duration is None and begin_time is None and to_client is None:
+        raise click.UsageError("Nothing to change: give --duration, --begin-time or --to-client.")
+    with lab_of(client, client_config) as (lab, _):
+        lease = lab.update_lease(name, duration=duration, begin_time=begin_time, to_client=to_client)
+    _show(lease, output)
+
+
+@click.command
+@click.argument("names", nargs=-1)
+@client_options
+@selector_option
+@click.option("-a", "--all", "all_", is_flag=True, help="Delete all your leases.")
+@click.option(
+    "-A", "--all-clients", is_flag=True, help="Delete the leases of all clients that the selector selects."
+)
+@output_option("name")
+def delete(
+    names: tuple[str, ...],
+    client: str | None,
+    client_config: str | None,
+    selector: str,
+    all_: bool,
+    all_clients: bool,
+    output: str | None,
+) -> None:
+    """Delete leases.
+
+    Without a name or an option: the lease that JMP_LEASE names, else your only one.
+    """
+    if names and (selector or all_ or all_clients):
+        raise click.UsageError("Give names, or -l, -a or -A, not both.")
+    with lab_of(client, client_config) as (lab, _):
+        if selector or all_ or all_clients:
+            found = lab.list_leases(selector)
+            names = tuple(lease.name for lease in found if all_clients or lease.client == lab.name)
+        for name in names or (_only_lease(lab),) if not (selector or all_ or all_clients) else names:
+            lab.delete_lease(name)
+            click.echo(name if output == "name" else f'lease "{name}" deleted')
+        if not names and (selector or all_ or all_clients) and output is None:
+            click.echo("No resources found.")
+
+
+def _only_lease(lab: Lab) -> str:
+    """The lease that is meant when none is named."""
+    from jumpstarter.utils.env import lease_of_environment
+
+    if name := lease_of_environment():
+        return name
+    own = [lease.name for lease in lab.list_leases() if lease.client == lab.name]
+    if len(own) == 1:
+        return own[0]
+    raise click.UsageError(_which(own))
+
+
+def _which(own: Sequence[str]) -> str:
+    if not own:
+        return "You have no lease that could be deleted, and JMP_LEASE names none."
+    return f"You have {len(own)} leases: name the ones to delete, or give --all. They are {', '.join(own)}."

@@ -1,0 +1,140 @@
+"""``jmp shell`` and ``jmp exporter shell``: a shell, or a command, that is connected to an exporter."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+from jumpstarter.common import local
+from jumpstarter.utils.env import lease_of_environment
+
+from jumpstarter_cli import logs
+from jumpstarter_cli.exporters import exporter_config_option, exporter_option, resolve, serving
+from jumpstarter_cli.lab import client_options, duration_option, selector_option
+from jumpstarter_cli.launch import Surroundings, launch
+
+CONTEXT = {"ignore_unknown_options": False, "allow_interspersed_args": False}
+
+
+@click.command(context_settings=CONTEXT)
+@exporter_config_option
+@exporter_option
+@client_options
+@click.option(
+    "--lease", "lease_name", metavar="NAME", help="Use this lease; without it the one that JMP_LEASE names."
+)
+@selector_option
+@click.option("-n", "--name", metavar="NAME", help="Lease the exporter of this name.")
+@duration_option(
+    "--duration",
+    help="Lease for so long and no longer, such as 30m, 3h30m or 01:30:00; without it for as long as the shell lives.",
+)
+@duration_option("--acquisition-timeout", help="How long to wait for an exporter.")
+@duration_option(
+    "--retry-timeout", help="How long to bear with a leased exporter that cannot be reached; 0: not at all."
+)
+@click.option("--exporter-logs", is_flag=True, help="Show what the exporter and its drivers log.")
+@click.option("--tls-grpc", metavar="HOST:PORT", help="Connect to an exporter that runs in direct mode.")
+@click.option("--tls-grpc-insecure", is_flag=True, help="The exporter in direct mode serves without TLS.")
+@click.option("--passphrase", envvar="JMP_GRPC_PASSPHRASE", help="Passphrase of the exporter in direct mode.")
+@click.argument("command", nargs=-1)
+@click.pass_context
+def shell(
+    ctx: click.Context,
+    exporter_config: str | None,
+    exporter: str | None,
+    client: str | None,
+    client_config: str | None,
+    lease_name: str | None,
+    selector: str,
+    name: str | None,
+    duration: timedelta | None,
+    acquisition_timeout: timedelta | None,
+    retry_timeout: timedelta | None,
+    exporter_logs: bool,
+    tls_grpc: str | None,
+    tls_grpc_insecure: bool,
+    passphrase: str | None,
+    command: tuple[str, ...],
+) -> None:
+    """Spawns a shell (or custom command) connecting to a local or remote exporter
+
+    COMMAND is the custom command to run instead of shell. Its exit code is that of jmp shell.
+
+    Without options: the exporter that `jmp local start` started, else a simulated board. With a selector, a name or a
+    lease: an exporter of a lab, which is leased for the shell and released when it ends.
+
+    Examples:
+
+    \b
+    $ jmp shell --exporter foo -- python bar.py
+    $ jmp shell -l board=rpi4 -- j power on
+    """
+    leasing = {
+        "--client": client,
+        "--client-config": client_config,
+        "--lease": lease_name,
+        "--selector": selector,
+        "--name": name,
+        "--duration": duration,
+        "--acquisition-timeout": acquisition_timeout,
+        "--retry-timeout": retry_timeout,
+    }
+    others = {"--exporter": exporter, "--exporter-config": exporter_config, "--tls-grpc": tls_grpc}
+    chosen = [option for option, value in others.items() if value]
+    wants_lease = [option for option, value in leasing.items() if value not in (None, "")]
+    if len(chosen) > 1 or (chosen and wants_lease):
+        raise click.UsageError(f"{' and '.join((*chosen, *wants_lease))} exclude each other.")
+    if exporter_logs:
+        logs.configure("INFO")
+    else:
+        # Why a driver failed is said by the client that called it, on this same terminal.
+        logs.configure(hide="jumpstarter.session")
+    if tls_grpc:
+        code = _direct(tls_grpc, tls_grpc_insecure, passphrase, exporter_logs, command)
+    elif wants_lease or (not chosen and lease_of_environment()):
+        from jumpstarter_cli.leased import Wish, leased_shell
+
+        wish = Wish(selector, name, lease_name, duration, acquisition_timeout, retry_timeout)
+        code = leased_shell(client, client_config, wish, command, exporter_logs)
+    else:
+        code = _local(exporter, exporter_config, command)
+    ctx.exit(code)
+
+
+@click.command("shell", context_settings=CONTEXT)
+@click.option("-c", "--config", "config", metavar="FILE", required=True, help="Path of exporter config")
+@click.argument("command", nargs=-1)
+@click.pass_context
+def exporter_shell(ctx: click.Context, config: str, command: tuple[str, ...]) -> None:
+    """Spawn a shell (or COMMAND) connected to a local exporter.
+
+    The same as `jmp shell --exporter-config FILE`.
+    """
+    ctx.exit(_local(None, config, command))
+
+
+def _local(exporter: str | None, path: str | None, command: tuple[str, ...]) -> int:
+    if not exporter and not path and (running := local.running_exporter()) is not None:
+        return launch(Surroundings(host=running.socket, name=running.name), command)
+    source = resolve(exporter=exporter, path=path)
+    with serving(source) as socket:
+        return launch(Surroundings(host=socket, name=source.name), command)
+
+
+def _direct(
+    address: str, insecure: bool, passphrase: str | None, exporter_logs: bool, command: tuple[str, ...]
+) -> int:
+    from jumpstarter.utils.env import tcp_options
+
+    from jumpstarter_cli.direct import direct_session, parse_address
+
+    insecure = insecure or tcp_options()["insecure"]
+    surroundings = Surroundings(
+        host=parse_address(address), name="direct", lease="direct", insecure=insecure, passphrase=passphrase
+    )
+    logs.configure("INFO")  # what hooks print
+    with direct_session(address, insecure=insecure, passphrase=passphrase, all_logs=exporter_logs) as warning:
+        if warning:
+            click.echo(f"Warning: {warning}", err=True)
+        return launch(surroundings, command)

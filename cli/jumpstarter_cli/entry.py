@@ -1,0 +1,107 @@
+"""How a command line tool ends: with the exit code of its command, and at most one line about an error.
+
+==================================  ==========
+end                                 exit code
+==================================  ==========
+the command ran                     0, or what it returned
+an error at run time                1, or the code of `jumpstarter.common.errors`
+wrong usage                         2
+Ctrl-C                              130
+SIGTERM, SIGHUP                     143, 129
+==================================  ==========
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+INTERRUPTED = 128 + signal.SIGINT
+
+#: Objects between two collections. Most of what a command makes are modules, which stay: looking through them again and again
+#: while they load, and once more at the end, would take a fifth of its time.
+GC_THRESHOLD = 50_000
+
+
+def run(make: Callable[[], click.Command], prog_name: str) -> int:
+    """Run the command that *make* builds on ``sys.argv`` and return the process's exit code."""
+    gc.set_threshold(GC_THRESHOLD)
+    atexit.register(gc.freeze)
+    try:
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(signum) is signal.SIG_DFL:  # not under nohup
+                signal.signal(signum, terminate)
+        try:
+            result = make().main(prog_name=prog_name, standalone_mode=False)
+            sys.stdout.flush()
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                raise
+            return _reader_gone()
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except click.UsageError as error:
+        return _usage(error)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last place that can turn an error into a line and a code
+        return report(error)
+    return result if type(result) is int else 0
+
+
+def report(error: BaseException) -> int:
+    """Print *error* in one line (with a traceback at log level DEBUG) and return its exit code."""
+    from jumpstarter.common.errors import exit_code, one_line
+    from jumpstarter.common.exceptions import ConfigurationError
+
+    from . import logs
+
+    logs.log_traceback(error)
+    code = exit_code(error)
+    # A config file is reported with all its problems, one a line; anything else is one line whatever it says.
+    lines = one_line(error).splitlines()
+    for line in lines if isinstance(error, ConfigurationError) else ["; ".join(lines)]:
+        _fail(line, code)
+    return code
+
+
+def _usage(error: click.UsageError) -> int:
+    # click 8.2 and later: a group that was given no command. Its "message" is its help, in many lines.
+    if error.ctx is not None and isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        click.echo(error.ctx.get_help())
+        return 0
+    message = " ".join(error.format_message().split())
+    if error.ctx is not None:
+        message += f" Try '{error.ctx.command_path} --help'."
+    return _fail(message, error.exit_code)
+
+
+def _fail(message: str, code: int) -> int:
+    show_error(message)
+    return code
+
+
+def show_error(message: object) -> None:
+    """Print *message* to standard error as an error; in colour on a terminal, unless NO_COLOR is set (no-color.org)."""
+    label = "Error:" if os.environ.get("NO_COLOR") else click.style("Error:", fg="red")
+    click.echo(f"{label} {message}", err=True)
+
+
+def _reader_gone() -> int:
+    # The reader of our output left (`j --help | head -1`); the interpreter must not flush into it again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
+def terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """Signal handler that ends the process with exit code 128 + n."""
+    # An exception, so that every `with` of the command is left properly.
+    raise SystemExit(128 + signum)

@@ -1,0 +1,178 @@
+"""Command groups that know their commands' names and help, and import a command only when it runs.
+
+The start of a command line tool is mostly imports. `LazyGroup` is given one `CommandSource` a command: help
+and completion of a group are made from the sources alone, so ``jmp --help`` imports no command at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+ALIASES: Mapping[str, Sequence[str]] = {
+    "c": ("create", "client", "clients"),
+    "conf": ("config",),
+    "d": ("delete",),
+    "del": ("delete",),
+    "e": ("exporter", "exporters"),
+    "g": ("get",),
+    "i": ("import",),
+    "l": ("lease", "leases"),
+    "ls": ("list",),
+    "mv": ("move",),
+    "rm": ("remove", "delete"),
+    "sh": ("shell",),
+    "s": ("shell",),
+    "v": ("version",),
+    "ver": ("version",),
+    "a": ("admin",),
+}
+"""Short forms, each with the commands it may stand for; it counts only where exactly one of them exists."""
+
+COUNTABLE = ("client", "cluster", "driver", "exporter", "lease", "policy")
+"""Resource names whose singular and plural mean the same command."""
+
+
+class CommandSource(Protocol):
+    """Where a group gets one of its commands from."""
+
+    @property
+    def short_help(self) -> str:
+        """One line for the group's help."""
+        ...
+
+    def load(self, name: str) -> click.Command:
+        """Import or build the command; called at most when the command runs or shows its own help."""
+        ...
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that lives at ``module:attribute``."""
+
+    target: str
+    short_help: str
+
+    def load(self, name: str) -> click.Command:
+        from importlib import import_module
+
+        module, _, attribute = self.target.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command), self.target
+        return command
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of further commands, made from a table."""
+
+    short_help: str
+    commands: Mapping[str, CommandSource]
+    params: Callable[[], Sequence[click.Parameter]] = field(default=lambda: ())
+    """Builds the group's own options."""
+
+    def load(self, name: str) -> click.Command:
+        return LazyGroup(name, self.commands, help=self.short_help, params=list(self.params()))
+
+
+def resolve_name(name: str, known: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> str | None:
+    """The command that *name* stands for: itself, its singular or plural, or an unambiguous alias."""
+    if name in known:
+        return name
+    for noun in COUNTABLE:
+        forms = (noun, _plural(noun))
+        if aliases and name in forms:
+            return next((other for other in forms if other in known), None)
+    meant = [target for target in aliases.get(name, ()) if target in known]
+    return meant[0] if len(meant) == 1 else None
+
+
+def _plural(noun: str) -> str:
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+
+
+def resolve_or_fail(
+    group: click.Group, ctx: click.Context, args: list[str]
+) -> tuple[str | None, click.Command | None, list[str]]:
+    """`click.Group.resolve_command`, with the nearest name in the error for a command that does not exist."""
+    command = group.get_command(ctx, args[0])
+    if command is not None:
+        return command.name, command, args[1:]
+    if ctx.resilient_parsing:
+        return None, None, args[1:]
+    if args[0].startswith("-"):
+        group.parse_args(ctx, args)
+    from jumpstarter.common.suggestions import did_you_mean
+
+    hint = did_you_mean(args[0], group.list_commands(ctx)) or "."
+    raise click.UsageError(f"No such command '{args[0]}'{hint}", ctx)
+
+
+class LazyGroup(click.Group):
+    """A click group over `CommandSource` objects: aliases, "did you mean", help on stdout when called bare.
+
+    Args:
+        name: the group's name in usage lines.
+        sources: the commands, by name.
+        aliases: short forms as in `ALIASES`; empty for names that are not ours, as those of drivers.
+    """
+
+    def __init__(
+        self,
+        name: str | None,
+        sources: Mapping[str, CommandSource],
+        *,
+        aliases: Mapping[str, Sequence[str]] = ALIASES,
+        **attrs: Any,
+    ) -> None:
+        attrs.setdefault("invoke_without_command", True)
+        attrs.setdefault("subcommand_metavar", "COMMAND [ARGS]...")
+        super().__init__(name=name, **attrs)
+        self.sources = dict(sources)
+        self.aliases = aliases
+
+    def invoke(self, ctx: click.Context) -> Any:
+        result = super().invoke(ctx)
+        if ctx.invoked_subcommand is None:
+            click.echo(ctx.get_help())
+        return result
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self.sources)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = resolve_name(cmd_name, list(self.sources), self.aliases)
+        if name is None:
+            return None
+        command = self.sources[name].load(name)
+        if command.name != name:
+            command.name = name
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return resolve_or_fail(self, ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        if not names:
+            return
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.sources[name].short_help) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        commands = [
+            CompletionItem(name, help=self.sources[name].short_help)
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]

@@ -1,0 +1,121 @@
+"""What the commands of a lab's clients have in common: whose configuration, which labels, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+    from jumpstarter.client.lab import Lab
+    from jumpstarter.config.client import ClientConfigV1Alpha1
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SELECTOR_HELP = (
+    "Selector (label query), such as key1=value1,key2!=value2 or 'key in (a,b)'; all of it must be met."
+)
+DURATION_HELP = "How long, such as 90, 30m, 3h30m, 1d3h40m, 01:30:00 or PT1H30M."
+
+
+class DurationType(click.ParamType):  # type: ignore[type-arg]
+    """A duration in any form of `jumpstarter.common.durations`, as a timedelta."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        from jumpstarter.common.durations import parse_duration
+        from jumpstarter.common.exceptions import ArgumentError
+
+        try:
+            return parse_duration(value)
+        except ArgumentError as error:
+            self.fail(str(error), param, ctx)
+
+
+class MomentType(click.ParamType):  # type: ignore[type-arg]
+    """A moment in ISO 8601; local time where it names no zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except ValueError:
+            self.fail(
+                f"'{value}' is not a time in ISO 8601, such as 2030-01-31T14:30 or 2030-01-31T13:30Z",
+                param,
+                ctx,
+            )
+
+
+def duration_option(*names: str, **attrs: Any) -> Callable[[F], F]:
+    """An option for a duration."""
+    attrs.setdefault("help", DURATION_HELP)
+    attrs.setdefault("metavar", "DURATION")
+    return click.option(*names, type=DurationType(), **attrs)
+
+
+def client_options(command: F) -> F:
+    """The options ``--client`` and ``--client-config``."""
+    command = click.option(
+        "--client", metavar="NAME", help="Alias of client config", shell_complete=complete_client
+    )(command)
+    return click.option("--client-config", metavar="FILE", type=click.Path(), help="Path to client config")(
+        command
+    )
+
+
+def complete_client(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion for the alias of a client config."""
+    from click.shell_completion import CompletionItem
+    from jumpstarter.config.files import CLIENTS
+
+    return [CompletionItem(alias) for alias in CLIENTS.aliases() if alias.startswith(incomplete)]
+
+
+def selector_option(command: F) -> F:
+    """The option ``-l/--selector``: given several times, all of them must be met."""
+    return click.option(
+        "-l", "--selector", multiple=True, metavar="SELECTOR", help=SELECTOR_HELP, callback=_join
+    )(command)
+
+
+def _join(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str:
+    from jumpstarter.common.exceptions import ConfigurationError
+    from jumpstarter.common.selectors import Selector
+
+    text = ",".join(value)
+    try:
+        Selector.parse(text)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    return text
+
+
+def key_values(option: str, values: tuple[str, ...]) -> dict[str, str]:
+    """``key=value`` options as a dictionary. Raises click.BadParameter for anything else."""
+    pairs = {}
+    for text in values:
+        key, separator, value = text.partition("=")
+        if not key or not separator:
+            raise click.BadParameter(f"'{text}' is not KEY=VALUE", param_hint=f"'{option}'")
+        pairs[key] = value
+    return pairs
+
+
+@contextmanager
+def lab_of(client: str | None, client_config: str | None) -> Iterator[tuple[Lab, ClientConfigV1Alpha1]]:
+    """The controller of the client configuration that the options name, and the configuration."""
+    from jumpstarter.config.client import resolve_client_config
+    from jumpstarter.connection.controller import controller
+
+    config = resolve_client_config(client, client_config)
+    with controller(config) as lab:
+        yield lab, config

@@ -1,0 +1,54 @@
+"""What commands print on standard output: plain tables, JSON, YAML, names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def output_option(*formats: str) -> Callable[[F], F]:
+    """The ``-o/--output`` option with these formats, as parameter ``output``."""
+    help_text = (
+        'Output mode. Use "-o path" for shorter output (file/path).'
+        if formats == ("path",)
+        else 'Output mode. Use "-o name" for shorter output (resource/name).'
+    )
+    return click.option("-o", "--output", type=click.Choice(formats), help=help_text)
+
+
+def data(value: Any, output: str) -> str:
+    """*value*, made of plain lists, dicts and scalars, as ``json`` (indented by 4) or ``yaml``."""
+    if output == "json":
+        import json
+
+        return json.dumps(value, indent=4, ensure_ascii=False)
+    import yaml
+
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    return text.rstrip("\n")
+
+
+def report_problems(problems: Iterable[str]) -> None:
+    """Say, on standard error, what is wrong with files that a list leaves out."""
+    for problem in problems:
+        for line in problem.splitlines():
+            click.echo(f"Warning: {line}", err=True)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Left-aligned columns as wide as their content, or a line saying that there is nothing.
+
+    Nothing is cut: a script that reads a column must get the whole value whatever the terminal's width.
+    """
+    lines = [list(headings), *(list(row) for row in rows)]
+    if len(lines) == 1:
+        return "No resources found."
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
