@@ -1,0 +1,131 @@
+"""One keyword of a driver: converts, calls, cancels, logs."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from jumpstarter.common.exceptions import JumpstarterException
+from robot.api import TypeInfo, logger
+from robot.api.types import Secret
+
+from ._connection import collect
+from .adapters import Adapter, Offer
+from .console import printable
+from .conversion import describe, is_record, mask, to_client
+from .errors import NotConnectedError
+from .naming import Method
+from .reflection import Argument, Kind, Signature
+
+LOG_LIMIT = 10_000
+"""How many characters of a result the log shows."""
+
+
+class DriverKeyword:
+    """Runs *method* of the driver that *adapter* stands for; Robot's arguments in, a plain result out.
+
+    The call happens in Robot's own thread and never returns a coroutine: a Robot timeout or Ctrl-C interrupts
+    it there and then, and the remote call is cancelled with it.
+    """
+
+    def __init__(
+        self, name: str, method: Method, adapter: Adapter, offer: Offer, documentation: str, is_alias: bool
+    ) -> None:
+        self.name = name
+        self.method = method
+        self.signature: Signature = offer.signature
+        self.documentation = documentation
+        self.is_alias = is_alias
+        self.robot_name = name
+        self.robot_tags = [
+            *([".".join(method.path)] if method.path else []),
+            *(["alias"] if is_alias else []),
+        ]
+        self.connected = True
+        self._adapter = adapter
+        self._call = offer.call
+        self.__wrapped__ = offer.signature.function  # where its source is, for Robot
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """Run with the arguments as Robot converted them.
+
+        Raises `NotConnectedError` when the exporter is no longer connected, else what the client raises.
+        """
+        if not self.connected:
+            raise NotConnectedError(self.name)
+        secrets = [v.value for v in (*args, *named.values()) if isinstance(v, Secret)]
+        try:
+            result = self._run(args, named)
+        except JumpstarterException as error:
+            if any(secret and secret in str(error) for secret in secrets):
+                raise JumpstarterException(mask(str(error), secrets)) from None
+            raise
+        return self._logged(result, secrets)
+
+    def convert(self, args: tuple[Any, ...]) -> list[Any]:
+        """*args* as Robot would convert them for this keyword; more than it takes are left as they are.
+
+        Raises ValueError when one cannot be converted.
+        """
+        converted = [
+            _robot_value(value, argument) for value, argument in zip(args, self._positional(), strict=False)
+        ]
+        return [*converted, *args[len(converted) :]]
+
+    def _run(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        extra = {a.name: named.pop(a.name, a.default) for a in self.signature.extra}
+        positional, named = self._converted(args, named)
+        self._adapter._before(self.method.name)
+        if self.signature.kind is Kind.STREAM:
+            timeout = self._adapter._context.timeouts.seconds(extra.get("timeout"))
+            client, count = self._adapter._client, extra.get("count")
+            result = collect(
+                client, self._call, positional, named, count=count, timeout=timeout, what=self.name
+            )
+        else:
+            result = self._call(*positional, **named)
+        self._adapter._after(self.method.name)
+        return result
+
+    def _converted(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        positional = [
+            to_client(value, argument.annotation)
+            for value, argument in zip(args, self._positional(), strict=False)
+        ]
+        annotations = {a.name: a.annotation for a in self.signature.arguments}
+        return positional, {
+            name: to_client(value, annotations.get(name, Any)) for name, value in named.items()
+        }
+
+    def _positional(self) -> Iterator[Argument]:
+        """The argument that each positional value belongs to."""
+        for argument in self.signature.arguments:
+            if argument.kind is inspect.Parameter.VAR_POSITIONAL:
+                yield from itertools.repeat(argument)
+            if argument.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
+                yield argument
+
+    def _logged(self, result: Any, secrets: list[str]) -> Any:
+        if self.signature.returns is Secret:
+            return Secret(str(result))
+        if result is not None and not getattr(self._adapter, self.method.name, None):
+            text = mask(result_text(result), secrets)
+            logger.info(text if len(text) <= LOG_LIMIT else f"{text[:LOG_LIMIT]}... ({len(text)} characters)")
+        return result
+
+
+def _robot_value(value: Any, argument: Argument) -> Any:
+    if argument.type is Any:
+        return value
+    return TypeInfo.from_type_hint(argument.type).convert(value, argument.name)
+
+
+def result_text(result: Any) -> str:
+    """A result for the log: a text as it is, a list of records line by line, all else in one line."""
+    if isinstance(result, str):
+        return printable(result)
+    if isinstance(result, list) and result and all(is_record(item) for item in result):
+        return "\n".join(describe(item) for item in result)
+    return describe(result)

@@ -1,0 +1,325 @@
+"""The library class: what Robot imports, what it listens to, and the keywords that are always there."""
+
+from __future__ import annotations
+
+import atexit
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from robot.api import logger
+from robot.api.deco import keyword
+from robot.api.types import Secret
+from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
+from robotlibcore import DynamicCore
+from robotlibcore.keywords import KeywordSpecification
+
+from ._connection import (
+    background_address,
+    connect,
+    lab_is_configured,
+    local_candidates,
+    selector_matches,
+)
+from .aliases import Aliases
+from .conversion import time_text
+from .driver_keyword import DriverKeyword
+from .leases import LeaseKeywords
+from .selection import Request, choose
+from .session import ExporterInfo, Session
+from .timeouts import DEFAULT, Scope, Timeouts
+from .version import VERSION
+
+
+class JumpstarterLibrary(DynamicCore):
+    """Drives real and virtual hardware through a Jumpstarter exporter.
+
+    `Connect To Exporter` gives a suite one keyword for every method that the exporter's drivers offer, named
+    after their place in the exporter and the method: ``Power On``, ``Serial Read Until``,
+    ``Storage Write Local File``. Where the method begins with a verb the keyword can be written verb first
+    too: ``Read Serial Until``. `List Driver Keywords` lists them.
+
+    | *** Settings ***
+    | Library    JumpstarterLibrary
+    |
+    | *** Test Cases ***
+    | Device Boot Test
+    |     Connect To Exporter    selector=vendor=acme,model=widget-v2
+    |     Power On
+    |     ${output}=    Read Serial Until    boot complete
+    |     Should Not Be Empty    ${output}
+    |     Power Off
+
+    Importing the library connects to nothing, so libdoc, editors and dry runs need no hardware. Drivers'
+    keywords exist once an exporter is connected; a dry run knows only those documented here, of which
+    `Call Driver Method` reaches every driver.
+
+    For several boards give each connection an ``alias``, which its keywords begin with:
+
+    | Connect To Exporter    selector=model=widget-v2    alias=left
+    | Connect To Exporter    selector=model=widget-v3    alias=right
+    | Left Power On
+    | Right Power On
+
+    Or import the library twice with different names *and* different arguments, such as ``timeout``.
+
+    = Leases =
+
+    Where a client of a lab is configured (``jmp login``), ``selector`` and ``name`` lease an exporter for as long
+    as it is connected: the lease is extended meanwhile, and released with the connection, at the end of the run,
+    when the run fails and on Ctrl-C. While an exporter is waited for, the console says why.
+    """
+
+    ROBOT_LIBRARY_SCOPE = "GLOBAL"
+    ROBOT_LIBRARY_VERSION = VERSION
+    ROBOT_LIBRARY_DOC_FORMAT = "ROBOT"
+    ROBOT_LISTENER_API_VERSION = 3
+
+    def __init__(self, timeout: timedelta = DEFAULT) -> None:
+        """The library is imported without connecting to anything.
+
+        Args:
+            timeout: How long keywords wait that are not told; `Set Jumpstarter Timeout` changes it.
+        """
+        self._sessions = Aliases()
+        self._leases = LeaseKeywords()
+        self._driver_keywords: set[str] = set()
+        self._timeouts = Timeouts(timeout)
+        super().__init__([self._leases])
+        self._own_keywords = frozenset(self.keywords)
+
+    # Keywords
+
+    @keyword(name="Connect To Exporter")
+    def connect_to_exporter(
+        self,
+        *,
+        selector: str | None = None,
+        exporter: str | None = None,
+        config: Path | None = None,
+        host: str | None = None,
+        passphrase: Secret | str | None = None,
+        insecure: bool = False,
+        name: str | None = None,
+        lease: str | None = None,
+        client: str | None = None,
+        duration: timedelta | None = None,
+        alias: str = "",
+    ) -> ExporterInfo:
+        """Connect to an exporter and make its drivers' keywords known.
+
+        Which exporter it is, is decided in this order: the one that ``exporter``, ``config`` or ``host``
+        names; the one of the ``jmp shell`` that surrounds this run; where a client of a lab is configured, one
+        that is leased, as ``lease``, ``name`` or ``selector`` say; the one of the lease in JMP_LEASE or of
+        `Create Lease`; the one that ``jmp local start`` has started; with ``selector`` the one local exporter
+        that has these labels; the built-in local exporter. The log says what was chosen and why. A connection
+        that is open already under the same alias is closed.
+
+        Args:
+            selector: Labels that the exporter must have, such as ``vendor=acme,model=widget-v2``. They are
+                checked where the exporter's labels are known.
+            exporter: Name of a local exporter's configuration.
+            config: File with an exporter's configuration.
+            host: Address of an exporter that listens by itself: ``HOST:PORT``, or the path of a socket.
+            passphrase: What that exporter's ``--passphrase`` says.
+            insecure: Connect to ``host`` without TLS.
+            name: Name of the exporter to lease; in a ``jmp shell`` it must be the surrounding one.
+            lease: Name of the lease to use; in a ``jmp shell`` it must be the surrounding one.
+            client: Name of the client configuration for the lease; without it, the current one.
+            duration: How long to lease for; the lease is extended while it is in use.
+            alias: A word that the names of this exporter's keywords begin with, for several boards at once.
+
+        Returns:
+            The same as `Get Exporter Info`.
+        """
+        request = Request(exporter, config, host, selector, name, lease, client, duration)
+        choice = choose(
+            request,
+            _environ(),
+            local_candidates,
+            selector_matches,
+            background_address,
+            lab_is_configured,
+            self._leases.names,
+        )
+        logger.info(f"Exporter: {choice.where.value} {choice.value or ''}".rstrip() + f" ({choice.reason})")
+        for note in choice.notes:
+            logger.info(note)
+        self._sessions.check(alias)
+        self._disconnect(alias)
+        secret = passphrase.value if isinstance(passphrase, Secret) else passphrase
+        used = {session.info.lease for session in self._sessions}
+        connection = connect(choice, request, passphrase=secret, insecure=insecure, used=used)
+        reserved = {*builtin_names(), *self._own_keywords, *self._sessions.keywords}
+        session = Session(choice, connection, self._timeouts, reserved, alias)
+        self._sessions.add(alias, session)
+        atexit.register(self.disconnect_from_exporter)
+        self._offer(self._sessions.keywords)
+        self._tell(session)
+        return session.info
+
+    @keyword(name="Disconnect From Exporter")
+    def disconnect_from_exporter(self, alias: str | None = None) -> None:
+        """Close consoles and the connection, and release what was leased for it.
+
+        Does nothing when no exporter is connected. It also happens by itself when the run ends, however it ends.
+
+        Args:
+            alias: Alias of the connection; without it, all are closed.
+        """
+        for each in self._sessions.names if alias is None else (alias,):
+            self._disconnect(each)
+        if not self._sessions.names:
+            atexit.unregister(self.disconnect_from_exporter)
+
+    def _disconnect(self, alias: str) -> None:
+        session = self._sessions.remove(alias)
+        if session is not None:
+            session.close()
+
+    @keyword(name="Get Exporter Info")
+    def get_exporter_info(self, alias: str | None = None) -> ExporterInfo:
+        """Return what is connected: ``name``, ``labels``, ``how`` it was found, ``address``, ``drivers``, ``lease``.
+
+        Args:
+            alias: Alias of the connection; not needed if there is only one.
+        """
+        info = self._sessions.require("Get Exporter Info", alias).info
+        logger.info(
+            f"{info.name}: {info.how}, {info.address}\n"
+            f"labels {dict(info.labels)}\ndrivers {dict(info.drivers)}"
+        )
+        return info
+
+    @keyword(name="List Driver Keywords")
+    def list_driver_keywords(self) -> list[str]:
+        """Return the names of the connected drivers' keywords, and log them with their arguments."""
+        self._sessions.require_any("List Driver Keywords")
+        keywords = self._sessions.keywords
+        names = sorted(name for name, found in keywords.items() if not found.is_alias)
+        logger.info(
+            "\n".join(_usage(keywords[name]) for name in names) or "The exporter's drivers offer none."
+        )
+        return names
+
+    @keyword(name="Call Driver Method")
+    def call_driver_method(self, path: str, method: str, *args: Any, alias: str | None = None) -> Any:
+        """Call a driver's method by its path and name, as in ``Call Driver Method    dut.power    on``.
+
+        Works for methods that have no keyword as well, and in a dry run.
+
+        Args:
+            path: Names that lead to the driver, with dots between.
+            method: Name of the method.
+            args: Arguments of the method.
+            alias: Alias of the connection; not needed if there is only one.
+
+        Returns:
+            What the method returns; a list of its items if it streams.
+        """
+        return self._sessions.require("Call Driver Method", alias).call(path, method, args)
+
+    @keyword(name="Set Jumpstarter Timeout")
+    def set_jumpstarter_timeout(self, timeout: timedelta, *, scope: Scope = Scope.SUITE) -> str:
+        """Set how long keywords wait that are given no ``timeout``.
+
+        Args:
+            timeout: The time, such as ``2 min``.
+            scope: How long the setting holds; ``TEST`` outside a test is the same as ``SUITE``.
+
+        Returns:
+            The timeout that held before.
+        """
+        return time_text(self._timeouts.set(timeout, scope))
+
+    # Listener
+
+    def start_suite(self, data: Any, result: Any) -> None:
+        """A suite may have imported the library under another name, which knows no drivers' keywords yet."""
+        self._timeouts.start_suite()
+        if self._driver_keywords:
+            self._announce()
+
+    def end_suite(self, data: Any, result: Any) -> None:
+        """Forget the suite's timeout."""
+        self._timeouts.end_suite()
+
+    def start_test(self, data: Any, result: Any) -> None:
+        """Forget the timeout of the test before."""
+        self._timeouts.start_test()
+
+    def end_test(self, data: Any, result: Any) -> None:
+        """Show what consoles said and nobody read, where a test failed."""
+        self._timeouts.end_test()
+        if result.failed:
+            for session in self._sessions:
+                session.consoles.log_unread()
+
+    def close(self) -> None:
+        """The run has ended."""
+        try:
+            self.disconnect_from_exporter()
+        finally:
+            self._leases.close()
+
+    # Dynamic library
+
+    def get_keyword_types(self, name: str) -> dict[str, Any]:
+        """Types of a keyword's arguments; a copy, for Robot takes the result's type out of it."""
+        return dict(super().get_keyword_types(name) or {})
+
+    def _offer(self, keywords: dict[str, DriverKeyword]) -> None:
+        for name in self._driver_keywords:
+            del self.keywords[name], self.keywords_spec[name]
+        for name, found in keywords.items():
+            self.keywords[name] = found
+            self.keywords_spec[name] = KeywordSpecification(
+                found.signature.specification, found.documentation, found.signature.types
+            )
+        self._driver_keywords = set(keywords)
+        self._announce()
+
+    def _announce(self) -> None:
+        """Make Robot look at the keywords again, under every name that this instance was imported by.
+
+        Robot copies an import's keywords for each alias, and reloading by instance finds the first alias
+        only.
+        """
+        try:
+            builtin = BuiltIn()
+            instances: Any = builtin.get_library_instance(all=True)
+        except RobotNotRunningError:
+            return  # used from Python
+        for name, instance in instances.items():
+            if instance is self:
+                builtin.reload_library(name)
+
+    def _tell(self, session: Session) -> None:
+        for warning in session.generated.warnings:
+            logger.warn(warning)
+        for note in session.generated.notes:
+            logger.info(note)
+
+
+def _usage(found: DriverKeyword) -> str:
+    arguments = (a if isinstance(a, str) else f"{a[0]}={a[1]}" for a in found.signature.specification)
+    return "    ".join((found.name, *arguments))
+
+
+def _environ() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+@cache
+def builtin_names() -> frozenset[str]:
+    """Names of Robot's BuiltIn keywords, which drivers' keywords keep clear of."""
+    return frozenset(
+        name.replace("_", " ").title()
+        for name in dir(BuiltIn)
+        if not name.startswith("_")
+        and callable(getattr(BuiltIn, name))
+        and not getattr(getattr(BuiltIn, name), "robot_not_keyword", False)
+    )

@@ -1,0 +1,219 @@
+"""Which exporter `Connect To Exporter` means: a pure decision, with the reason for it.
+
+In this order:
+
+1. what the arguments name: ``exporter=``, ``config=`` or ``host=``;
+2. the exporter of the surrounding ``jmp shell`` (JUMPSTARTER_HOST);
+3. with ``lease=``, ``name=``, ``client=`` or ``duration=``, an exporter leased from the lab;
+4. with ``selector=``, where a client is configured: an exporter leased from the lab;
+5. the lease that JMP_LEASE names, else the one that `Create Lease` made last;
+6. the exporter that ``jmp local start`` has started;
+7. with ``selector=``, the one local exporter that has these labels;
+8. the built-in local exporter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from jumpstarter.common.exceptions import ConfigurationError
+
+Matches = Callable[[str, Mapping[str, str]], bool]
+"""Whether a label selector selects labels; raises ConfigurationError for a selector that is not valid."""
+
+
+class Where(Enum):
+    """Where an exporter is found."""
+
+    LOCAL = "local exporter"
+    FILE = "configuration file"
+    HOST = "host"
+    SHELL = "surrounding jmp shell"
+    BACKGROUND = "exporter of jmp local start"
+    LEASE = "leased exporter"
+    BUILT_IN = "built-in local exporter"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of `Connect To Exporter`. The last four are about leases that a controller gives."""
+
+    exporter: str | None = None
+    config: Path | None = None
+    host: str | None = None
+    selector: str | None = None
+    name: str | None = None
+    lease: str | None = None
+    client: str | None = None
+    duration: object | None = None
+
+    @property
+    def direct(self) -> dict[str, str]:
+        """The arguments that name an exporter by themselves."""
+        named = {"exporter": self.exporter, "config": self.config, "host": self.host}
+        return {key: str(value) for key, value in named.items() if value is not None}
+
+    @property
+    def leasing(self) -> dict[str, object]:
+        """The arguments given that only a controller can serve."""
+        named = {"name": self.name, "lease": self.lease, "client": self.client, "duration": self.duration}
+        return {key: value for key, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A local exporter's configuration: *labels* is None where it says nothing about labels."""
+
+    name: str
+    labels: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The exporter to connect to: *value* is its name, path or address, *reason* is for the log."""
+
+    where: Where
+    value: str | None
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+def choose(
+    request: Request,
+    environ: Mapping[str, str],
+    candidates: Callable[[], Sequence[Candidate]],
+    matches: Matches,
+    background: Callable[[], str | None] = lambda: None,
+    lab: Callable[[], bool] = lambda: False,
+    created: Sequence[str] = (),
+) -> Choice:
+    """Decide. *candidates* is asked for the local exporters, *background* for the address of the one that
+    ``jmp local start`` has started, and *lab* for whether a client is configured, only where they matter;
+    *created* are the leases of `Create Lease`.
+
+    Raises `ConfigurationError` when the arguments contradict each other, ask for what needs a controller, or
+    select no exporter or more than one.
+    """
+    if len(request.direct) > 1:
+        raise ConfigurationError(f"give one of {_arguments(request.direct)}, they name different exporters")
+    if request.direct:
+        return _named(request)
+    if environ.get("JUMPSTARTER_HOST"):
+        return _surrounding(request, environ, matches)
+    if (choice := _leased(request, environ, lab, created)) is not None:
+        return choice
+    if (address := background()) is not None:
+        notes = () if request.selector is None else _unknown_labels(request.selector)
+        return Choice(Where.BACKGROUND, address, "jmp local start has started it", notes)
+    if request.selector is not None:
+        return _selected(request.selector, candidates(), matches)
+    return Choice(Where.BUILT_IN, None, "no exporter is named and no jmp shell surrounds this run")
+
+
+def _leased(
+    request: Request, environ: Mapping[str, str], lab: Callable[[], bool], created: Sequence[str]
+) -> Choice | None:
+    """The choice of an exporter to lease; None when nothing asks for one."""
+    if request.leasing:
+        if request.client is None and not lab():
+            raise ConfigurationError(
+                f"{_arguments(request.leasing)} asks a controller for a lease, and none is configured here; "
+                "use exporter=, config= or host=, or run robot inside `jmp shell`"
+            )
+        if request.lease is None and request.name is None and request.selector is None:
+            raise ConfigurationError(
+                f"{_arguments(request.leasing)} does not say which exporter to lease: "
+                "give selector=, name= or lease=, too"
+            )
+        return Choice(Where.LEASE, request.lease, f"{_arguments(request.leasing)} asks for a lease")
+    if request.selector is not None and lab():
+        return Choice(Where.LEASE, None, "selector= asks for a lease, and a client is configured")
+    named = environ.get("JMP_LEASE", "")
+    if named and named != "direct":
+        return Choice(Where.LEASE, named, "JMP_LEASE names the lease")
+    if created and request.selector is None:
+        return Choice(Where.LEASE, created[-1], "`Create Lease` made the lease")
+    return None
+
+
+def _named(request: Request) -> Choice:
+    ((key, value),) = request.direct.items()
+    if request.leasing:
+        raise ConfigurationError(
+            f"{_arguments(request.leasing)} is about a lease, {key}= is an exporter without one"
+        )
+    where = {"exporter": Where.LOCAL, "config": Where.FILE, "host": Where.HOST}[key]
+    notes = (
+        () if request.selector is None else (f"selector {request.selector} is not checked: {key}= decides",)
+    )
+    return Choice(where, value, f"{key}= names it", notes)
+
+
+def _surrounding(request: Request, environ: Mapping[str, str], matches: Matches) -> Choice:
+    notes: list[str] = []
+    for argument, wanted, variable in (
+        ("name", request.name, "JMP_EXPORTER"),
+        ("lease", request.lease, "JMP_LEASE"),
+    ):
+        known = environ.get(variable)
+        if wanted is not None and known and known != wanted:
+            raise ConfigurationError(
+                f"{argument}={wanted} was asked for, the surrounding jmp shell has {known} ({variable})"
+            )
+        if wanted is not None and not known:
+            notes.append(f"{argument}={wanted} is not checked: {variable} is not set")
+    for argument in ("client", "duration"):
+        if request.leasing.get(argument) is not None:
+            notes.append(f"{argument}= has no effect: the surrounding jmp shell holds the exporter")
+    if request.selector is not None:
+        notes += _check_selector(request.selector, environ.get("JMP_EXPORTER_LABELS"), matches)
+    return Choice(Where.SHELL, environ["JUMPSTARTER_HOST"], "a jmp shell surrounds this run", tuple(notes))
+
+
+def _check_selector(selector: str, labels: str | None, matches: Matches) -> list[str]:
+    if not labels:
+        return list(_unknown_labels(selector))
+    if not matches(selector, parse_labels(labels)):
+        raise ConfigurationError(
+            f"selector {selector} does not select the surrounding jmp shell's exporter ({labels})"
+        )
+    return []
+
+
+def _unknown_labels(selector: str) -> tuple[str, ...]:
+    return (f"selector {selector} is not checked: the exporter's labels are not known here",)
+
+
+def _selected(selector: str, candidates: Sequence[Candidate], matches: Matches) -> Choice:
+    selected = [c for c in candidates if c.labels is not None and matches(selector, c.labels)]
+    reason = f"the only local exporter that has labels {selector}"
+    notes: tuple[str, ...] = ()
+    if not selected:
+        selected = [c for c in candidates if c.labels is None]
+        reason = "the only local exporter whose labels are not known"
+        notes = (f"selector {selector} is not checked: no labels are configured",)
+    if len(selected) == 1:
+        return Choice(Where.LOCAL, selected[0].name, reason, notes)
+    names = ", ".join(c.name for c in selected)
+    found = (
+        f"{len(selected)} local exporters may be meant ({names})"
+        if selected
+        else "no local exporter has them"
+    )
+    raise ConfigurationError(
+        f"selector {selector}: {found}, expected exactly one; "
+        "use exporter=NAME, or run robot inside `jmp shell`"
+    )
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """Labels as JMP_EXPORTER_LABELS has them: ``key=value,key=value``."""
+    pairs = (item.partition("=") for item in text.split(",") if item.strip())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _arguments(named: Mapping[str, object]) -> str:
+    return ", ".join(f"{key}=" for key in named)
