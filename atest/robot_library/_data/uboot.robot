@@ -1,0 +1,28 @@
+*** Settings ***
+Library          JumpstarterLibrary
+
+Suite Setup      Connect To Exporter    exporter=uboot
+Test Teardown    Uboot Leave Console
+
+
+*** Test Cases ***
+Commands At The Prompt
+    Uboot Reboot To Console
+    ${version}    Uboot Run Command    version    timeout=10 s
+    Should Contain    ${version}    U-Boot
+    Uboot Set Env    greeting    hello
+    ${greeting}    Get Uboot Env    greeting
+    Should Be Equal    ${greeting}    hello
+
+The Console Comes Back
+    Uboot Reboot To Console
+    Uboot Leave Console
+    Board Serial Write Line    printenv bootdelay
+    Board Serial Read Until    bootdelay\=
+
+The Console Is Held
+    Uboot Reboot To Console
+    Board Serial Read
+
+The Prompt Is Not Held
+    Uboot Run Command    version

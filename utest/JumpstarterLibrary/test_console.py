@@ -1,0 +1,187 @@
+"""Consoles over real socket pairs; no test waits for a time to pass but the one about the timeout."""
+
+import socket
+import threading
+from contextlib import contextmanager
+
+import pytest
+from anyio import EndOfStream
+
+from JumpstarterLibrary.console import Console, find_pattern, find_text, printable
+from JumpstarterLibrary.errors import ConsoleClosedError, NotSeenError
+
+
+class SocketStream:
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def receive(self) -> bytes:
+        data = self.sock.recv(65536)
+        if not data:
+            raise EndOfStream
+        return data
+
+
+@contextmanager
+def stream(sock: socket.socket):
+    try:
+        yield SocketStream(sock)
+    finally:
+        sock.shutdown(socket.SHUT_RDWR)  # wakes the reader
+        sock.close()
+
+
+@pytest.fixture
+def board():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        console = Console("serial", stream(ours))
+        yield console, theirs
+        console.close()
+
+
+def until(console: Console, text: str, timeout: float = 10) -> bytes:
+    return console.read_until(find_text(text), timeout, repr(text))
+
+
+def test_a_read_takes_everything_up_to_the_match_and_the_next_goes_on_there(board):
+    console, peer = board
+    peer.sendall(b"U-Boot\nlogin: user\n")
+    assert until(console, "login:") == b"U-Boot\nlogin:"
+    assert until(console, "\n") == b" user\n"
+
+
+def test_a_match_may_arrive_in_pieces(board):
+    console, peer = board
+
+    def say() -> None:
+        for byte in b"boot complete":
+            peer.sendall(bytes([byte]))
+
+    speaker = threading.Thread(target=say)
+    speaker.start()
+    assert until(console, "boot complete") == b"boot complete"
+    speaker.join()
+
+
+def test_a_failed_read_says_what_was_read_and_takes_nothing(board):
+    console, peer = board
+    peer.sendall("Grüße\r\n\x1b[31mpanic\x1b[0m\n".encode())
+    until_panic = console.read_until  # waits for the text to be there, and puts nothing back
+    with pytest.raises(NotSeenError) as failure:
+        until_panic(find_text("boot complete"), 0.2, "'boot complete'")
+    message = str(failure.value)
+    assert message == "serial: 'boot complete' was not seen in 200 milliseconds. Read so far:\nGrüße\npanic\n"
+    assert until(console, "panic").startswith("Grüße".encode())
+
+
+def test_text_that_was_there_before_counts_with_no_time_left(board):
+    console, peer = board
+    peer.sendall(b"one two")
+    assert until(console, "one") == b"one"
+    assert until(console, "two", timeout=0) == b" two"
+
+
+def test_the_end_of_the_stream_ends_waiting_at_once_and_the_text_stays(board):
+    console, peer = board
+    peer.sendall(b"bye")
+    peer.close()
+    with pytest.raises(
+        NotSeenError, match=r"not seen before the exporter ended the stream. Read so far:\nbye"
+    ):
+        until(console, "hello", timeout=60)
+    assert console.read() == b"bye"
+    assert console.ended
+
+
+def test_writing_to_an_ended_console_is_an_error(board):
+    console, peer = board
+    console.close()
+    with pytest.raises(ConsoleClosedError, match="serial: cannot write, the console was closed"):
+        console.send(b"x")
+    assert peer.recv(1) == b""
+
+
+def test_writing_reaches_the_other_side(board):
+    console, peer = board
+    console.send(b"root\n")
+    assert peer.recv(16) == b"root\n"
+
+
+def test_a_pattern_matches_at_lines_and_counts_bytes_not_characters(board):
+    console, peer = board
+    peer.sendall("température: 20°\nversion 1.2\nrest".encode() + b"\xff")
+    data = console.read_until(find_pattern(r"^version (\d+\.\d+)$"), 10, "version")
+    assert data.decode() == "température: 20°\nversion 1.2"
+    assert until(console, "rest") == b"\nrest"
+
+
+def test_bytes_that_are_no_text_do_not_hide_a_match(board):
+    console, peer = board
+    peer.sendall(b"\xff\xfe\x00login:")
+    assert console.read_until(find_pattern("log.n:"), 10, "login") == b"\xff\xfe\x00login:"
+
+
+def test_read_waits_for_silence(board):
+    console, peer = board
+    peer.sendall(b"a")
+    assert until(console, "a") == b"a"
+    speaker = threading.Timer(0.05, peer.sendall, [b"late"])
+    speaker.start()
+    assert console.read(quiet=0.5, timeout=10) == b"late"
+    speaker.join()
+    assert console.read() == b""
+
+
+def test_an_unread_buffer_is_bounded_and_says_what_was_dropped():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        console = Console("serial", stream(ours), limit=10)
+        theirs.sendall(b"0123456789abcdefEND")
+        assert until(console, "END").endswith(b"END")
+        assert console.dropped >= 9
+        console.close()
+
+
+def test_a_reader_is_told_of_a_broken_stream():
+    class Broken(SocketStream):
+        def receive(self) -> bytes:
+            raise ValueError("no sense")
+
+    @contextmanager
+    def broken():
+        with socket.socket() as sock:
+            yield Broken(sock)
+
+    console = Console("serial", broken())
+    with pytest.raises(NotSeenError, match=r"before the stream failed: no sense. Nothing was read"):
+        until(console, "x")
+    console.close()
+
+
+def test_unread_text_can_be_carried_over():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        console = Console("serial", stream(ours), unread=b"old ")
+        theirs.sendall(b"new")
+        assert until(console, "new") == b"old new"
+        console.close()
+
+
+def test_a_long_failure_message_keeps_the_end():
+    error = NotSeenError("serial", "'x'", 1, b"a" * 30_000 + b"END")
+    assert str(error).endswith("END")
+    assert "[10003 characters before this]" in str(error)
+
+
+def test_finding_does_not_skip_a_match_across_what_was_seen():
+    find = find_text("login:")
+    assert find(b"xlogi", 0) is None
+    assert find(b"xlogin: ", 5) == 7
+
+
+def test_printable_text_has_no_control_sequences():
+    assert printable("\x1b[1;31mred\x1b[0m\r\n\x1b]0;title\x07ok\x00") == "red\nok"

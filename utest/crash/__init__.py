@@ -1,0 +1,1 @@
+"""Labs whose controller is killed."""

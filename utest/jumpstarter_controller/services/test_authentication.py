@@ -1,0 +1,212 @@
+"""Who may call what, and what is logged about those who may not."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from jumpstarter_controller.services import controller_service, lab_service
+from jumpstarter_controller.settings import Authentication, InternalTokens, UpstreamTokens
+from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
+
+from .peers import ROOT, ClientPeer, Peer, TestLab, conditions, refusal, running_lab
+
+pytestmark = pytest.mark.anyio
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+UNKNOWN = grpc.StatusCode.UNKNOWN
+DENIED = grpc.StatusCode.PERMISSION_DENIED
+
+LIST = client_pb2.ListLeasesRequest(parent=ROOT)
+
+
+async def ask(peer: Peer, metadata: list[tuple[str, str]]) -> tuple[grpc.StatusCode, str]:
+    return await refusal(peer.clients.ListLeases(LIST, metadata=metadata, timeout=10))
+
+
+def without(peer: Peer, *keys: str) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in peer.metadata if key not in keys]
+
+
+@pytest.mark.parametrize(
+    ("remove", "add", "code", "text"),
+    [
+        ("authorization", None, grpc.StatusCode.UNAUTHENTICATED, "no authorization"),
+        ("authorization", "Basic abc", INVALID, "expected 'Bearer TOKEN'"),
+        ("authorization", "Bearer", INVALID, "expected 'Bearer TOKEN'"),
+        ("authorization", "Bearer abc", UNKNOWN, "the token is not valid here"),
+        ("", "Bearer another", INVALID, "several authorization entries"),
+        ("jumpstarter-namespace", None, INVALID, "metadata jumpstarter-namespace is missing"),
+        ("jumpstarter-kind", None, INVALID, "metadata jumpstarter-kind is missing"),
+        ("jumpstarter-kind", "Exporter", INVALID, "object kind mismatch"),
+        ("jumpstarter-name", "bob", DENIED, "the token is for 'alice'"),
+        ("jumpstarter-namespace", "other", DENIED, "the token is for 'default'"),
+    ],
+)
+async def test_metadata_has_to_be_right(
+    lab: TestLab, remove: str, add: str | None, code: grpc.StatusCode, text: str
+) -> None:
+    alice = await lab.client()
+    metadata = without(alice, remove)
+    if add is not None:
+        metadata.append((remove or "authorization", add))
+    found, message = await ask(alice, metadata)
+    assert (found, text in message) == (code, True), message
+
+
+async def test_name_may_be_left_out_and_the_scheme_written_small(lab: TestLab) -> None:
+    alice = await lab.client()
+    metadata = [
+        *without(alice, "jumpstarter-name", "authorization"),
+        ("authorization", f"bearer {alice.token}"),
+    ]
+    await alice.clients.ListLeases(LIST, metadata=metadata, timeout=10)
+
+
+async def test_each_service_is_for_its_role(lab: TestLab) -> None:
+    alice, board = await lab.client(), await lab.exporter()
+    for call in (
+        alice.ask(alice.controller.ReportStatus, jumpstarter_pb2.ReportStatusRequest()),
+        board.ask(board.clients.ListLeases, LIST),
+        board.ask(board.controller.Dial, jumpstarter_pb2.DialRequest(lease_name="x")),
+        lab.admin.ask(lab.admin.clients.ListLeases, LIST),
+    ):
+        code, text = await refusal(call)
+        assert code is INVALID
+        assert text.startswith("object kind mismatch")
+    for peer in (alice, board):
+        request = lab_pb2.ListIdentitiesRequest(role=lab_pb2.ROLE_CLIENT)
+        assert (await refusal(peer.ask(peer.admin.ListIdentities, request)))[0] is DENIED
+
+
+async def test_callers_are_known_before_their_request_is_judged(lab: TestLab) -> None:
+    alice = await lab.client()
+    call = alice.clients.CreateLease(client_pb2.CreateLeaseRequest(), timeout=10)
+    assert (await refusal(call))[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_token_of_a_deleted_client_is_void_and_so_for_its_successor(lab: TestLab) -> None:
+    alice = await lab.client()
+    request = lab_pb2.DeleteIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
+    await lab.admin.ask(lab.admin.admin.DeleteIdentity, request)
+    code, text = await refusal(alice.ask(alice.clients.ListLeases, LIST))
+    assert code is UNKNOWN
+    assert text.startswith("client 'alice' does not exist in this lab")
+    successor = await lab.client()
+    assert "revoked" in (await refusal(alice.ask(alice.clients.ListLeases, LIST)))[1]
+    await successor.ask(successor.clients.ListLeases, LIST)
+
+
+async def test_expired_token_is_told_in_the_words_that_clients_look_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifetime = Authentication(internal=InternalTokens(tokenLifetime=timedelta(days=365)))
+    async with running_lab(tmp_path, authentication=lifetime) as lab:
+        alice = await lab.client()
+        await alice.ask(alice.clients.ListLeases, LIST)
+        later = datetime.now(UTC) + timedelta(days=366)
+        monkeypatch.setitem(lab.running.tokens.__dict__, "now", lambda: later)
+        code, text = await refusal(alice.ask(alice.clients.ListLeases, LIST))
+        assert code is UNKNOWN
+        assert text.startswith("token is expired")
+
+
+async def test_failures_are_logged_with_the_peer_and_without_the_token(
+    lab: TestLab, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, board = await lab.client(), await lab.exporter()
+    secret = "a-very-secret-token"
+    bad_client = ClientPeer(lab.channel, "Client", "alice", secret)
+    await refusal(bad_client.ask(bad_client.clients.ListLeases, LIST))
+    bad_exporter = Peer(lab.channel, "Exporter", "board-1", secret)
+    await refusal(bad_exporter.ask(bad_exporter.controller.Register, jumpstarter_pb2.RegisterRequest()))
+    lines = [
+        record.getMessage() for record in caplog.records if "authentication failed" in record.getMessage()
+    ]
+    assert [line.partition(":")[0] for line in lines] == [
+        "client authentication failed",
+        "exporter authentication failed",
+    ]
+    assert all("peer=127.0.0.1" in line or "peer=::1" in line for line in lines)
+    for token in (secret, alice.token, board.token):
+        assert token not in caplog.text
+
+
+async def test_health_is_for_everybody(lab: TestLab) -> None:
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    stub: Any = health_pb2_grpc.HealthStub(lab.channel)
+    response = await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
+    assert response.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_reflection_is_there_only_if_asked(tmp_path: Path, asked: bool) -> None:
+    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+    async with running_lab(tmp_path, reflection=asked) as lab:
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(lab.channel)
+        call = stub.ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10
+        )
+        if asked:
+            names = [service.name for service in (await call.read()).list_services_response.service]
+            assert "jumpstarter.client.v1.ClientService" in names
+        else:
+            assert (await refusal(call.read()))[0] is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_streams_of_revoked_tokens_end(lab: TestLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller_service, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(lab_service, "REVIEW", 0.05)
+    alice, board = await lab.client(), await lab.exporter(board="rpi")
+    lease = await alice.create("board=rpi")
+    status, watch = board.status(), alice.watch(lease.name)
+    await status.read()
+    await watch.read()
+    for role, name in ((lab_pb2.ROLE_CLIENT, "alice"), (lab_pb2.ROLE_EXPORTER, "board-1")):
+        request = lab_pb2.RotateIdentityRequest(role=role, name=name)
+        await lab.admin.ask(lab.admin.admin.RotateIdentity, request)
+    for stream in (status, watch):
+        code, text = await refusal(asyncio.wait_for(stream.read(), 10))
+        assert code is UNKNOWN
+        assert "the token is revoked" in text
+    listed = await lab.admin.ask(lab.admin.admin.ListLeases, lab_pb2.AdminListLeasesRequest())
+    assert conditions(listed.leases[0])["Ready"] == ("True", "Ready")
+
+
+async def test_token_of_a_stock_installation_until_it_is_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from jumpstarter_controller.identity import upstream
+
+    private = ec.generate_private_key(ec.SECP256R1())
+    monkeypatch.setattr(upstream, "upstream_key", lambda key: private.public_key())
+    settings = Authentication(upstream=UpstreamTokens(controllerKey="seed"))
+    claims = {
+        "iss": "https://localhost:8085",
+        "aud": ["jumpstarter"],
+        "sub": "client:default:alice:an-old-uid",
+        "iat": datetime.now(UTC) - timedelta(days=9),
+        "exp": datetime.now(UTC) + timedelta(days=9),
+    }
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    async with running_lab(tmp_path, authentication=settings) as lab:
+        old = ClientPeer(lab.channel, "Client", "alice", jwt.encode(claims, pem, algorithm="ES256"))
+        assert "does not exist in this lab" in (await refusal(old.ask(old.clients.ListLeases, LIST)))[1]
+        await lab.client()
+        await old.ask(old.clients.ListLeases, LIST)
+        await old.ask(old.clients.RotateToken, client_pb2.RotateTokenRequest(parent=ROOT))
+        await old.ask(old.clients.ListLeases, LIST)
+        rotate = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
+        await lab.admin.ask(lab.admin.admin.RotateIdentity, rotate)
+        assert "rotated" in (await refusal(old.ask(old.clients.ListLeases, LIST)))[1]

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+
+import pytest
+from click.testing import CliRunner
+from jumpstarter.client.core import DriverMethodNotImplemented
+from jumpstarter.common.utils import serve
+from jumpstarter.driver import Driver, export
+from jumpstarter_driver_power.client import PowerClient, VirtualPowerClient
+from jumpstarter_driver_power.common import PowerReading
+from jumpstarter_driver_power.driver import (
+    MockPower,
+    PowerInterface,
+    SyncMockPower,
+    VirtualPowerInterface,
+)
+
+OFF = PowerReading(voltage=0.0, current=0.0)
+ON = PowerReading(voltage=5.0, current=2.0)
+
+
+@pytest.fixture(params=[MockPower, SyncMockPower])
+def power(request: pytest.FixtureRequest) -> Iterator[PowerClient]:
+    with serve(request.param()) as client:
+        yield client
+
+
+@dataclass(kw_only=True)
+class Recorder(PowerInterface, Driver):
+    """Remembers the calls, with coroutines where `MockPower` has functions."""
+
+    calls: list[str]
+
+    @export
+    async def on(self) -> None:
+        self.calls.append("on")
+
+    @export
+    async def off(self) -> None:
+        self.calls.append("off")
+
+    @export
+    async def read(self) -> AsyncGenerator[PowerReading, None]:
+        yield ON
+
+    @export
+    def rescue(self) -> None:
+        self.calls.append("rescue")
+
+
+@dataclass(kw_only=True)
+class Virtual(VirtualPowerInterface, Driver):
+    calls: list[tuple[str, bool]]
+
+    @export
+    def on(self) -> None:
+        self.calls.append(("on", False))
+
+    @export
+    def off(self, destroy: bool = False) -> None:
+        self.calls.append(("off", destroy))
+
+    @export
+    def read(self) -> Iterator[PowerReading]:
+        yield ON
+
+
+def run(client: PowerClient, *args: str) -> str:
+    result = CliRunner().invoke(client.cli(), args, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_readings_depend_on_the_supply_being_on(power: PowerClient) -> None:
+    assert list(power.read()) == [OFF, OFF]
+    power.on()
+    assert list(power.read()) == [OFF, ON]
+    power.off()
+    assert list(power.read()) == [OFF, OFF]
+
+
+def test_apparent_power_is_the_product() -> None:
+    assert PowerReading(voltage=5, current=2).apparent_power == 10
+
+
+def test_cycle_goes_off_then_on() -> None:
+    driver = Recorder(calls=[])
+    with serve(driver) as client:
+        client.cycle(wait=0)
+        client.rescue()
+    assert driver.calls == ["off", "on", "rescue"]
+
+
+def test_cycle_refuses_a_negative_wait(power: PowerClient) -> None:
+    power.on()
+    with pytest.raises(ValueError, match="wait is -1 s"):
+        power.cycle(wait=-1)
+    assert list(power.read())[-1] == ON
+
+
+def test_a_supply_without_rescue_says_so(power: PowerClient) -> None:
+    with pytest.raises(DriverMethodNotImplemented):
+        power.rescue()
+    result = CliRunner().invoke(power.cli(), ["rescue"])
+    assert (result.exit_code, result.stderr) == (1, "Error: this power driver has no rescue mode\n")
+
+
+def test_switching_commands_print_ok(power: PowerClient) -> None:
+    assert run(power, "on") == "ok\n"
+    assert list(power.read())[-1] == ON
+    assert run(power, "off") == "ok\n"
+    assert list(power.read())[-1] == OFF
+    assert run(power, "cycle", "-w", "0") == "ok\n"
+    assert list(power.read())[-1] == ON
+
+
+def test_read_prints_each_reading_of_each_round(power: PowerClient) -> None:
+    power.on()
+    lines = run(power, "read", "-n", "2", "-i", "0").splitlines()
+    assert (
+        lines
+        == [
+            "voltage=0.0 V current=0.0 A apparent_power=0.0 VA",
+            "voltage=5.0 V current=2.0 A apparent_power=10.0 VA",
+        ]
+        * 2
+    )
+
+
+def test_read_refuses_no_rounds(power: PowerClient) -> None:
+    assert CliRunner().invoke(power.cli(), ["read", "-n", "0"]).exit_code == 2
+
+
+def test_help_names_the_driver_and_its_commands(power: PowerClient) -> None:
+    text = run(power, "--help")
+    assert "Generic power" in text
+    assert {line.split()[0] for line in text.split("Commands:")[1].strip().splitlines()} == {
+        "on",
+        "off",
+        "cycle",
+        "read",
+        "rescue",
+    }
+
+
+def test_virtual_power_destroys_on_request() -> None:
+    driver = Virtual(calls=[])
+    with serve(driver) as client:
+        assert isinstance(client, VirtualPowerClient)
+        client.off()
+        client.off(destroy=True)
+        assert run(client, "off", "--destroy") == "ok\n"
+        assert run(client, "off") == "ok\n"
+    assert driver.calls == [("off", False), ("off", True), ("off", True), ("off", False)]

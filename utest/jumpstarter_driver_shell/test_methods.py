@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter_driver_shell.driver import Shell
+from jumpstarter_driver_shell.methods import ShellMethod, check_environment, parse_methods
+
+
+def test_a_method_is_a_command_or_a_mapping() -> None:
+    methods = parse_methods(
+        {"ls": "ls", "slow": {"command": "sleep 1", "timeout": 2, "description": "Wait"}}, default_timeout=300
+    )
+    assert methods == {
+        "ls": ShellMethod(command="ls", timeout=300),
+        "slow": ShellMethod(command="sleep 1", timeout=2, description="Wait"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"methods": ["ls"]}, "Shell: methods is ['ls'], expected a mapping"),
+        ({"methods": {True: "ls"}}, "Shell: methods has the name True, expected a text; YAML reads on"),
+        ({"methods": {"a": 1}}, "Shell: methods.a is 1, expected a command"),
+        (
+            {"methods": {"a": {"comand": "ls"}}},
+            "Shell: methods.a has the unknown key 'comand', expected command, timeout or description; "
+            "did you mean 'command'?",
+        ),
+        ({"methods": {"a": {"timeout": 1}}}, "Shell: methods.a.command is None"),
+        ({"methods": {"a": {"command": "ls", "timeout": "1"}}}, "Shell: methods.a.timeout is '1'"),
+        ({"methods": {"a": {"command": "ls", "timeout": 0}}}, "Shell: methods.a.timeout is 0"),
+        ({"methods": {"a": {"command": "ls", "description": 1}}}, "Shell: methods.a.description is 1"),
+        ({"methods": {}, "timeout": -1}, "Shell: timeout is -1, expected a number of seconds above 0"),
+        ({"methods": {}, "shell": "bash -c"}, "Shell: shell is 'bash -c', expected a list"),
+        ({"methods": {}, "shell": []}, "Shell: shell is [], expected a list"),
+        (
+            {"methods": {}, "shell": ["/nosuch/sh"]},
+            "Shell: shell is '/nosuch/sh', which is not an executable",
+        ),
+    ],
+)
+def test_a_wrong_configuration_names_key_and_expectation(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Shell(**config)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PATH", "HOME", "PYTHONPATH", "KUBECONFIG", "BASH_ENV", "LD_PRELOAD", "BASH_FUNC_x%%", "1A", "", "A=B"],
+)
+def test_variables_that_change_what_runs_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"environment variable|may not be set"):
+        check_environment({name: "x"})
+
+
+def test_other_variables_become_text() -> None:
+    assert check_environment({"ENV_VAR": "value", "N": 1}) == {"ENV_VAR": "value", "N": "1"}

@@ -1,0 +1,95 @@
+"""Hooks run real scripts with a real shell."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from jumpstarter_exporter.hooks import Hook, hook_environment, run_hook
+
+
+def run(script: str, **options: object) -> tuple[list[str], str | None]:
+    lines: list[str] = []
+    hook = Hook("beforeLease", script, **options)  # type: ignore[arg-type]
+    result = run_hook(
+        hook, hook_environment(os.environ, host="/run/s", lease_name="l", client_name="c"), lines.append
+    )
+    assert result.ok is (result.problem is None)
+    return lines, result.problem
+
+
+def test_each_line_of_output_is_logged_in_order() -> None:
+    assert run("echo one; echo two >&2; printf three") == (["one", "two", "three"], None)
+
+
+def test_all_of_a_large_output_is_logged() -> None:
+    lines, problem = run("seq 20000")
+    assert problem is None
+    assert lines == [str(n) for n in range(1, 20001)]
+
+
+def test_hook_environment_names_socket_lease_and_client() -> None:
+    lines, _ = run('echo "$JUMPSTARTER_HOST $LEASE_NAME $CLIENT_NAME $JMP_DRIVERS_ALLOW $TERM"')
+    assert lines == ["/run/s l c UNSAFE dumb"]
+
+
+def test_hook_environment_drops_a_surrounding_session() -> None:
+    environment = hook_environment({"JMP_GRPC_PASSPHRASE": "x", "JMP_LEASE": "y", "PS1": "z"}, host="h")
+    assert not {"JMP_GRPC_PASSPHRASE", "JMP_LEASE", "PS1"} & set(environment)
+
+
+def test_output_is_a_terminal_and_input_is_at_its_end() -> None:
+    assert run("test -t 1 && cat && echo done") == (["done"], None)
+
+
+def test_j_is_on_the_path() -> None:
+    lines, problem = run("command -v j")
+    assert problem is None and lines
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("exit 3", "beforeLease hook failed with exit code 3"),
+        ("kill -KILL $$", "beforeLease hook was ended by SIGKILL"),
+    ],
+)
+def test_failing_hook_says_how_it_ended(script: str, problem: str) -> None:
+    assert run(script)[1] == problem
+
+
+def test_missing_interpreter_is_a_failure_not_an_exception() -> None:
+    _, problem = run("true", interpreter="/nonexistent/sh")
+    assert problem is not None and problem.startswith("beforeLease hook cannot be started:")
+
+
+def test_hook_that_runs_too_long_is_ended_with_its_children() -> None:
+    start = time.monotonic()
+    lines, problem = run("echo started; sleep 60 & wait", timeout=0.5)
+    assert (lines, problem) == (["started"], "beforeLease hook timed out after 0.5 s")
+    assert time.monotonic() - start < 5
+
+
+def test_background_process_left_behind_does_not_hold_the_hook() -> None:
+    start = time.monotonic()
+    assert run("sleep 20 & echo done") == (["done"], None)
+    assert time.monotonic() - start < 5
+
+
+def test_script_naming_a_python_file_runs_with_our_python(tmp_path: Path) -> None:
+    script = tmp_path / "hook.py"
+    script.write_text("import sys; print(sys.executable)")
+    assert run(str(script)) == ([sys.executable], None)
+
+
+def test_script_naming_another_file_runs_with_sh(tmp_path: Path) -> None:
+    script = tmp_path / "hook"
+    script.write_text("echo from $0")
+    assert run(str(script)) == ([f"from {script}"], None)
+
+
+def test_exec_runs_the_script_text() -> None:
+    assert run("print(6 * 7)", interpreter=sys.executable) == (["42"], None)

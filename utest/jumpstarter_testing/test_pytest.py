@@ -1,0 +1,92 @@
+"""JumpstarterTest in pytest runs of its own, in a shell and without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ARGUMENT_FORM = """
+from jumpstarter_testing.pytest import JumpstarterTest
+
+class MyTest(JumpstarterTest):
+   def test_power_on(self, client):
+      client.power.on()
+
+   def test_power_off(self, client):
+      client.power.off()
+"""
+
+ATTRIBUTE_FORM = """
+from jumpstarter_testing.pytest import JumpstarterTest
+
+class TestMyDevice(JumpstarterTest):
+    # Optional: specify which exporter to use based on labels
+    exporter_selector = "vendor=acme,model=widget-v2"
+
+    def test_power_cycle(self):
+        # Access the device driver through the provided client
+        self.client.power.on()
+        assert self.client.serial.read_until("boot complete") is not None
+        self.client.power.off()
+"""
+
+BOTH = """
+from jumpstarter_testing.pytest import JumpstarterTest
+
+seen = []
+
+class TestFirst(JumpstarterTest):
+    selector = "a=b"
+
+    def test_same(self, client):
+        assert client is self.client
+        seen.append(client)
+
+    def test_again(self, client):
+        assert seen == [client]
+
+class TestSecond(JumpstarterTest):
+    def test_own_connection(self):
+        assert self.client is not seen[0]
+
+def test_attribute_is_gone():
+    assert "client" not in vars(TestFirst)
+"""
+
+
+def run(text: str, folder: Path, *, shell: bool) -> subprocess.CompletedProcess[str]:
+    (folder / "example_test.py").write_text(text)
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "./example_test.py"]
+    if shell:
+        command = [str(Path(sys.executable).with_name("jmp")), "shell", "--", *command]
+    environ = {
+        key: value for key, value in os.environ.items() if not key.startswith(("JUMPSTARTER_", "JMP_"))
+    }
+    environ["XDG_CONFIG_HOME"] = str(folder / "config")
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env=environ, cwd=folder
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [(ARGUMENT_FORM, 2), (ATTRIBUTE_FORM, 1), (BOTH, 4)],
+    ids=["argument", "attribute", "both"],
+)
+def test_forms_in_a_shell(text: str, passed: int, tmp_path: Path) -> None:
+    done = run(text, tmp_path, shell=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{passed} passed" in done.stdout
+
+
+@pytest.mark.parametrize("text", [ARGUMENT_FORM, ATTRIBUTE_FORM], ids=["argument", "attribute"])
+def test_without_a_shell_the_error_says_what_to_do(text: str, tmp_path: Path) -> None:
+    done = run(text, tmp_path, shell=False)
+    assert done.returncode == 1
+    assert "jmp shell" in done.stdout
+    assert "passed" not in done.stdout

@@ -1,0 +1,225 @@
+"""`jmp admin` in a lab."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .world import Process, World, wait_for
+
+
+@pytest.fixture(scope="module")
+def board(world: World) -> Iterator[Process]:
+    world.add_exporter("board", "kind=board")
+    process = world.run_exporter("board")
+    yield process
+    process.end()
+
+
+def client_file(world: World, name: str) -> Path:
+    return world.home / "config" / "jumpstarter" / "clients" / f"{name}.yaml"
+
+
+def test_documented_command_lines_work(world: World) -> None:
+    world.ok(
+        "admin",
+        "create",
+        "exporter",
+        "example-distributed",
+        "--label",
+        "foo=bar",
+        "--save",
+        "--insecure-tls-config",
+    )
+    path = world.home / "config" / "jumpstarter" / "exporters" / "example-distributed.yaml"
+    content = yaml.safe_load(path.read_text())
+    assert content["tls"] == {"insecure": True}
+    path.write_text(
+        yaml.safe_dump(
+            {
+                **content,
+                "export": {
+                    "storage": {"type": "jumpstarter_driver_opendal.driver.MockStorageMux"},
+                    "power": {"type": "jumpstarter_driver_power.driver.MockPower"},
+                },
+            }
+        )
+    )
+    world.ok("admin", "create", "client", "hello", "--save", "--unsafe", "--insecure-tls-config")
+    exporter = world.run_exporter("example-distributed")
+    try:
+        done = world.ok("shell", "--client", "hello", "--selector", "foo=bar", "--", "j", "power", "on")
+        assert done == "ok\n"
+    finally:
+        exporter.end()
+
+
+def test_client_is_created_shown_and_deleted(world: World) -> None:
+    created = json.loads(world.ok("admin", "create", "client", "temp", "-l", "team=qa", "-o", "json"))
+    assert created["metadata"]["labels"] == {"team": "qa"}
+    assert created["kind"] == "Client"
+    assert not client_file(world, "temp").exists()
+    assert "temp" in world.ok("admin", "get", "clients")
+    assert world.ok("admin", "get", "client", "temp", "-o", "name") == "client.jumpstarter.dev/temp\n"
+    assert world.ok("admin", "delete", "client", "temp", "-o", "name") == "client.jumpstarter.dev/temp\n"
+    done = world.jmp("admin", "get", "client", "temp")
+    assert done.code == 1
+    assert "temp" in done.err
+
+
+def test_deleted_client_is_refused_from_then_on(world: World) -> None:
+    world.add_client("gone")
+    world.ok("get", "leases", "--client", "gone")
+    copy = world.home / "gone-copy.yaml"
+    copy.write_text(client_file(world, "gone").read_text())
+    world.ok("admin", "delete", "client", "gone", "--delete")
+    assert not client_file(world, "gone").exists()
+    done = world.jmp("get", "leases", "--client-config", str(copy))
+    assert done.code == 1
+    assert "refuses this client" in done.err
+
+
+def test_exporters_are_shown_with_their_devices(world: World, board: Process) -> None:
+    headings, *rows = world.ok("admin", "get", "exporters").splitlines()
+    assert headings.split() == ["NAME", "STATUS", "ENDPOINT", "DEVICES", "AGE", "LABELS"]
+    assert any(row.split()[:2] == ["board", "Available"] for row in rows)
+    devices = world.ok("admin", "get", "exporter", "board", "--devices").splitlines()
+    assert len(devices) == 1 + len(world.exporter("board")["status"]["devices"])
+
+
+def test_rotation_with_save_replaces_the_token_of_the_file(world: World) -> None:
+    world.add_client("rita")
+    before = yaml.safe_load(client_file(world, "rita").read_text())["token"]
+    done = world.jmp("admin", "rotate", "client", "rita", "--save")
+    assert "Token rotated" in done.out
+    assert "updated with new token" in done.err
+    assert yaml.safe_load(client_file(world, "rita").read_text())["token"] != before
+    world.ok("get", "leases", "--client", "rita")
+    done = world.jmp("admin", "rotate", "client", "nobody")
+    assert done.code == 1
+    assert "nobody" in done.err
+
+
+def test_import_writes_a_configuration_that_works(world: World, tmp_path: Path) -> None:
+    world.ok("admin", "create", "client", "imported")
+    out = tmp_path / "imported.yaml"
+    assert world.ok("admin", "import", "client", "imported", "--out", str(out), "-o", "path") == f"{out}\n"
+    world.ok("get", "leases", "--client-config", str(out))
+    done = world.jmp("admin", "import", "client", "imported", "--out", str(out))
+    assert done.code == 1
+    assert "exists already" in done.err
+
+
+def test_anyones_lease_is_transferred_and_ended(world: World, board: Process) -> None:
+    world.add_client("dora")
+    name = world.ok("create", "lease", "-l", "kind=board", "--wait", "60", "-o", "name").strip()
+    world.ok("admin", "transfer", "lease", name, "--to-client", "dora")
+    assert [each["client"] for each in world.leases()] == ["dora"]
+    assert name in world.ok("admin", "get", "leases")
+    assert world.ok("admin", "delete", "lease", name, "-o", "name") == f"lease.jumpstarter.dev/{name}\n"
+    assert world.leases() == []
+    assert (
+        json.loads(world.ok("admin", "get", "lease", name, "-o", "json"))["conditions"][-1]["reason"]
+        == "Released"
+    )
+
+
+POLICY = """\
+apiVersion: jumpstarter.dev/v1alpha1
+kind: ExporterAccessPolicy
+metadata: {name: boards}
+spec:
+  exporterSelector: {matchLabels: {kind: board}}
+  policies:
+    - priority: 5
+      description: for the team only
+      from: [{clientSelector: {matchLabels: {team: qa}}}]
+      maximumDuration: 1h
+"""
+
+
+def test_policy_decides_who_may_lease(own_world: World) -> None:
+    world = own_world
+    world.add_exporter("board", "kind=board")
+    world.run_exporter("board")
+    world.add_client("quinn", "-l", "team=qa")
+    file = world.home / "policy.yaml"
+    file.write_text(POLICY)
+    assert world.ok("admin", "create", "policy", "-f", str(file)) == 'policy "boards" in force\n'
+    shown = yaml.safe_load(world.ok("admin", "get", "policy", "boards", "-o", "yaml"))
+    assert shown["spec"] == yaml.safe_load(POLICY)["spec"]
+    assert "for the team only" in world.ok("admin", "get", "policies")
+    done = world.jmp("create", "lease", "-l", "kind=board", "--client", "anna")
+    assert done.code == 1
+    assert "for the team only" in done.err
+    assert world.jmp("create", "lease", "-l", "kind=board", "--client", "quinn", "--duration", "2h").code == 1
+    done = world.jmp("shell", "-l", "kind=board", "--client", "quinn", "--", "true")
+    assert done.code == 0, done.err
+    world.ok("admin", "delete", "policy", "boards")
+    assert world.ok("shell", "-l", "kind=board", "--", "j", "power", "on") == "ok\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("kind: ExporterAccessPolicy", "kind: Policy"), "kind: ExporterAccessPolicy"),
+        (("priority: 5", "priority: high"), "spec.policies[0].priority: is 'high'"),
+        (("maximumDuration: 1h", "maximumDuration: soon"), "spec.policies[0].maximumDuration"),
+        (("maximumDuration: 1h", "maximumDuraton: 1h"), "did you mean 'maximumDuration'"),
+        (("{kind: board}", "{kind: b c}"), "spec.exporterSelector"),
+        (("{name: boards}", "{name: Bad_Name}"), "Bad_Name"),
+        (("metadata: {name: boards}", "metadata: {}"), "metadata.name"),
+    ],
+)
+def test_bad_policy_is_refused_with_its_place(world: World, change: tuple[str, str], words: str) -> None:
+    file = world.home / "bad.yaml"
+    file.write_text(POLICY.replace(*change))
+    done = world.jmp("admin", "create", "policy", "-f", str(file))
+    assert done.code == 1
+    assert words in done.err
+
+
+def test_audit_tells_who_did_what(world: World, board: Process) -> None:
+    world.ok("shell", "-l", "kind=board", "--", "j", "power", "on")
+    entries = json.loads(world.ok("admin", "get", "audit", "-o", "json"))
+    actions = [(entry["action"], entry["actor"]) for entry in entries]
+    assert any("anna" in actor for action, actor in actions if action == "lease.dial")
+    wait_for(lambda: "anna" in world.ok("admin", "get", "audit", "--limit", "20"), "anna in the table")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (("create", "client"), 2, "NAME"),
+        (("create", "client", " "), 2, "NAME"),
+        (("create", "exporter", "x"), 2, "--label"),
+        (("create", "exporter", "x", "-l", "foo"), 2, "'foo' is not KEY=VALUE"),
+        (("create", "client", "Not_A_Name"), 1, "Not_A_Name"),
+        (("create", "client", "anna"), 1, "anna"),
+        (("create", "client", "x", "-n", "elsewhere"), 1, "elsewhere"),
+        (("delete", "exporter", "nope"), 1, "nope"),
+        (("delete", "lease", "nope"), 1, "nope"),
+        (("enable", "exporter", "nope"), 1, "nope"),
+        (("get", "client", "--kubeconfig", "x"), 2, "Kubernetes"),
+        (("create", "cluster", "--kind"), 1, "jmp controller run"),
+        (("install",), 1, "jmp controller run"),
+        (("get", "clients", "--token-file", "/nonexistent"), 1, "/nonexistent"),
+    ],
+)
+def test_bad_input_is_one_line(world: World, command: tuple[str, ...], code: int, words: str) -> None:
+    done = world.jmp("admin", *command)
+    assert done.code == code, done.err
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1, done.err
+
+
+def test_client_is_no_administrator(world: World, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(yaml.safe_load(client_file(world, "anna").read_text())["token"])
+    done = world.jmp("admin", "get", "clients", "--token-file", str(token))
+    assert done.code == 1
+    assert "the token is that of a client" in done.err
