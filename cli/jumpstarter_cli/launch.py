@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from .signals import wakeups
 
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
+FALLBACK_SHELL = "/bin/sh"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,18 @@ class Surroundings:
         if self.passphrase is not None:
             variables["JMP_GRPC_PASSPHRASE"] = self.passphrase
         return variables
+
+
+def user_shell(environ: Mapping[str, str]) -> str:
+    """Path of the user's shell: ``$SHELL``, else (in services and containers that set none) the account's, else sh."""
+    if shell := environ.get("SHELL"):
+        return shell
+    try:
+        shell = pwd.getpwuid(os.getuid()).pw_shell
+    except KeyError:  # a container's user without an account
+        return FALLBACK_SHELL
+    # An account that must not log in (nologin, false) has no shell to offer.
+    return shell if shell and Path(shell).name not in {"nologin", "false"} else FALLBACK_SHELL
 
 
 def shell_command(shell: str, name: str, *, profiles: bool = False) -> tuple[list[str], dict[str, str]]:
@@ -104,8 +118,7 @@ def launch(
     environment = session_environment(os.environ, surroundings.environment())
     interactive = not command
     if interactive:
-        shell = os.environ.get("SHELL") or "/bin/sh"
-        arguments, extra = shell_command(shell, surroundings.name, profiles=profiles)
+        arguments, extra = shell_command(user_shell(os.environ), surroundings.name, profiles=profiles)
         environment |= extra
     else:
         arguments = list(command)

@@ -84,6 +84,8 @@ def environment(home: Path, inherited: Mapping[str, str] = os.environ) -> dict[s
         "JMP_CACHE": cache(),
     }
     commands = {"PATH": f"{scripts}{os.pathsep}{inherited['PATH']}", "COLUMNS": "100", "NO_COLOR": "1"}
+    # Whatever the machine's own is: only bash leaves to us what it has not read when it ends.
+    commands["SHELL"] = "/bin/bash"
     return kept | commands | {name: str(place) for name, place in places.items()}
 
 

@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
-from jumpstarter_cli.launch import shell_command
+from jumpstarter_cli.launch import shell_command, user_shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,3 +221,26 @@ def test_prompt_holds_the_name_and_nothing_a_shell_would_run(shell: str) -> None
     command, variables = shell_command(shell, "$(reboot)'`x`\\")
     text = " ".join([*command, *variables.values()])
     assert "$(reboot)" not in text and "`x" not in text
+
+
+@pytest.mark.parametrize(
+    ("environ", "account", "expected"),
+    [
+        ({"SHELL": "/bin/zsh"}, "/bin/bash", "/bin/zsh"),
+        ({}, "/bin/bash", "/bin/bash"),
+        ({"SHELL": ""}, "/bin/bash", "/bin/bash"),
+        ({}, "/usr/sbin/nologin", "/bin/sh"),
+        ({}, "", "/bin/sh"),
+        ({}, None, "/bin/sh"),
+    ],
+)
+def test_user_shell(
+    environ: dict[str, str], account: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getpwuid(uid: int) -> Any:
+        if account is None:
+            raise KeyError(f"getpwuid(): uid not found: {uid}")
+        return SimpleNamespace(pw_shell=account)
+
+    monkeypatch.setattr("pwd.getpwuid", getpwuid)
+    assert user_shell(environ) == expected

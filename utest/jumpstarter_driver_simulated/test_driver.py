@@ -216,11 +216,12 @@ def test_bad_configuration(config: dict[str, Any], message: str) -> None:
 def test_closing_leaves_no_thread_and_closes_the_card() -> None:
     before = set(threading.enumerate())
     board = SimulatedBoard(speed=FAST)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     board.children["power"].on()
     board.close()
     board.close()
-    assert set(threading.enumerate()) == before
+    # A thread of an earlier test may have ended meanwhile; none may have come.
+    assert set(threading.enumerate()) <= before
     with pytest.raises(ValueError, match="closed file"):
         board.children["storage"].host()
         board.children["storage"].dut()
