@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AfterLeaseHookFailed", "Kept", "LeaseRequest", "Leased", "client_of", "keep_lease", "lease"]
 
-#: A broken connection is made again within seconds, not minutes.
+#: A broken connection is made again within seconds, not minutes. No minimum: it would be the time limit of an attempt, too,
+#: which includes the dial and the way through the router.
 _OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 
