@@ -154,8 +154,14 @@ class Machine:
             f"hostfwd={forward.protocol}:{forward.hostaddr}:{forward.hostport}-:{forward.guestport}"
             for forward in self.hostfwd
         ]
+        # U-Boot 2023.01 misreads the hardware address of a card with a legacy interface. Linux, with another one than
+        # U-Boot, would get another address by DHCP, while ports are forwarded to the first that was given away. As
+        # a default for all cards: U-Boot uses those of extra_args, too.
         # An empty romfile: the firmware of the board boots from the network, not the card's own.
-        arguments = ["-netdev", ",".join(options), "-device", "virtio-net-pci,netdev=net,romfile="]
+        arguments = [
+            *("-netdev", ",".join(options), "-global", "virtio-net-pci.disable-legacy=on"),
+            *("-device", "virtio-net-pci,netdev=net,romfile="),
+        ]
         if self.vsock_cid is not None:
             arguments += ["-device", f"vhost-vsock-pci,guest-cid={self.vsock_cid}"]
         return arguments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from .conftest import STEP, UBOOT
 pytestmark = [pytest.mark.board, pytest.mark.usefixtures("qemu")]
 
 MIB = 1 << 20
+X86_UBOOT = "/usr/lib/u-boot/qemu-x86_64/u-boot.rom"
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def test_console_that_is_opened_after_power_on_has_the_boot_from_its_first_line(
     ("arch", "firmware", "words"),
     [
         ("arm", None, "U-Boot 20"),
-        ("x86_64", "/usr/lib/u-boot/qemu-x86_64/u-boot.rom", "U-Boot 20"),
+        ("x86_64", X86_UBOOT, "U-Boot 20"),
         ("x86_64", None, "SeaBIOS"),
     ],
 )
@@ -69,6 +71,29 @@ def test_boards_of_other_architectures_start(arch: str, firmware: str | None, wo
         client.power.on()
         with client.console.pexpect() as console:
             console.expect_exact(words, timeout=STEP)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"arch": "aarch64"},
+        {"arch": "arm"},
+        # Debian's U-Boot for x86_64 knows the devices of this machine.
+        {"arch": "x86_64", "machine": "pc", "default_partitions": {"bios": X86_UBOOT}},
+    ],
+    ids=lambda config: config["arch"],
+)
+def test_u_boot_has_the_hardware_addresses_of_the_cards(config: dict[str, Any]) -> None:
+    # By these the DHCP server knows a board again: Linux, which has them too, gets the same address.
+    card = "virtio-net-pci,netdev=lan,mac=52:54:00:00:00:07"
+    with board(**config, extra_args=["-netdev", "user,id=lan", "-device", card]) as client:
+        client.power.on()
+        with uboot_prompt(client) as console:
+            cards = run(console, "virtio scan; net list")
+            assert re.findall(r"eth\d+ : virtio-net#\d+ (\S+)", cards) == [
+                "52:54:00:12:34:56",
+                "52:54:00:00:00:07",
+            ]
 
 
 def test_linux_over_the_network_from_u_boot_to_power_off(linux: Path) -> None:
@@ -85,7 +110,8 @@ def test_linux_over_the_network_from_u_boot_to_power_off(linux: Path) -> None:
             console.send("root\r")
             console.expect_exact("target# ", timeout=STEP)
             assert "aarch64" in run(console, "uname -m", "target# ")
-            assert "lease of 10.0.2." in run(console, "udhcpc -i eth0 -n -q", "target# ")
+            # U-Boot's, which ports are forwarded to.
+            assert "lease of 10.0.2.15 " in run(console, "udhcpc -i eth0 -n -q", "target# ")
             run(console, "echo from the guest > /dev/vda; sync", "target# ")
             console.send("poweroff\r")
             console.expect_exact("Power down", timeout=STEP)

@@ -25,7 +25,8 @@ def command(**changes: Any) -> str:
 def test_smallest_board() -> None:
     assert command() == (
         "qemu-system-aarch64 -nodefaults -no-user-config -display none -machine virt -accel tcg "
-        "-cpu cortex-a57 -smp 2 -m 512M -netdev user,id=net -device virtio-net-pci,netdev=net,romfile= "
+        "-cpu cortex-a57 -smp 2 -m 512M -netdev user,id=net -global virtio-net-pci.disable-legacy=on "
+        "-device virtio-net-pci,netdev=net,romfile= "
         "-device virtio-gpu-pci -device virtio-keyboard-pci -device virtio-tablet-pci -vnc unix:/t/vnc"
     )
 
