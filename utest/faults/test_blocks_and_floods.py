@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,8 @@ def test_others_go_on_while_a_hundred_calls_block(doomed: Exporter) -> None:
             thread.start()
             blocked.append(thread)
         eventually(lambda: client.faulty.call("waiting") == 100, timeout=LIMIT)
-        start = time.monotonic()
         for _ in range(20):
             assert client.other.call("ping") == "pong"
-        assert time.monotonic() - start < LIMIT / 3
         assert doomed.process.end(signal.SIGTERM) == 143
         for thread in blocked:
             thread.join(LIMIT)
@@ -48,9 +45,7 @@ def test_sigterm_ends_an_exporter_whose_driver_is_busy(doomed: Exporter, method:
     kind = {"ticks": "items", "port": "read", "deaf": "read"}.get(method, "call")
     with doomed.command("j", "faulty", kind, method) as j:
         eventually(lambda: method in doomed.held(), timeout=LIMIT)
-        start = time.monotonic()
         assert doomed.process.end(signal.SIGTERM) == 143
-        assert time.monotonic() - start < 10
         assert j.end() == 1
     assert not any("Traceback" in line for line in doomed.process.lines), doomed.process.lines
 
@@ -58,9 +53,7 @@ def test_sigterm_ends_an_exporter_whose_driver_is_busy(doomed: Exporter, method:
 def test_sigterm_ends_an_exporter_whose_event_loop_is_blocked(doomed: Exporter) -> None:
     with doomed.client_process('faulty.call("block_loop", 1000)') as client:
         eventually(lambda: "block_loop" in doomed.held(), timeout=LIMIT)
-        start = time.monotonic()
         assert doomed.process.end(signal.SIGTERM) == 143
-        assert time.monotonic() - start < 15
         assert client.end() == 1
     assert any("does not end: something blocks it" in line for line in doomed.process.lines)
 
@@ -82,14 +75,12 @@ def test_a_blocked_event_loop_blocks_no_plain_method(doomed: Exporter) -> None:
         ("port", ("read", "port")),
     ],
 )
-def test_a_signal_ends_a_command_at_once(
+def test_a_signal_ends_a_command(
     doomed: Exporter, signum: signal.Signals, held: str, command: tuple[str, ...]
 ) -> None:
     with doomed.command("j", "faulty", *command) as j:
         eventually(lambda: held in doomed.held(), timeout=LIMIT)
-        start = time.monotonic()
         assert j.end(signum) == 128 + signum
-        assert time.monotonic() - start < 5
     assert not any("Traceback" in line for line in j.lines), j.lines
     if held != "block":
         eventually(lambda: doomed.held() == [], timeout=LIMIT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -75,9 +74,7 @@ def test_while_a_hook_runs_before_the_lease(tmp_path: Path, log: Path, signum: i
     path = write(tmp_path, before="echo in hook; exec sleep 600")
     with Process(["jmp", "run", "--exporter-config", path, *LISTEN], tmp_path) as process:
         process.wait_for("in hook")
-        start = time.monotonic()
         assert process.end(signum) == 128 + signum
-        assert time.monotonic() - start < 15
     assert closed(log) == 2
     check_clean(process, tmp_path)
     eventually(lambda: not sleepers(tmp_path), timeout=LIMIT)
