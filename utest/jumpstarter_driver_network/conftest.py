@@ -82,10 +82,11 @@ def udp_echo_server() -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture
-def closed_port() -> int:
-    """A TCP port where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+def closed_port() -> Iterator[int]:
+    """A TCP port where nothing listens, and which nobody else gets meanwhile."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield int(sock.getsockname()[1])
 
 
 @pytest.fixture

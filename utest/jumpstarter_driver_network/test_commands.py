@@ -48,7 +48,7 @@ def start() -> Iterator[Start]:
 
 
 def talk(sock: socket.socket) -> None:
-    sock.settimeout(20)
+    sock.settimeout(60)
     sock.sendall(b"hello")
     assert sock.recv(5, socket.MSG_WAITALL) == b"hello"
 
@@ -63,7 +63,7 @@ def test_forward_tcp_works_until_a_signal_and_ends_at_once(start: Start, number:
         talk(sock)
         process.send_signal(number)
         # An open connection must not hold it.
-        out, err = process.communicate(timeout=8)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -72,7 +72,7 @@ def test_forward_tcp_on_another_address(start: Start) -> None:
     assert process.stdout is not None
     assert process.stdout.readline().startswith("127.0.0.2:")
     process.send_signal(signal.SIGINT)
-    assert process.wait(8) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -87,7 +87,7 @@ def test_forward_unix_works_until_a_signal_and_removes_its_socket(
         sock.connect(str(path))
         talk(sock)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(8) == 0
+        assert process.wait(60) == 0
     assert not path.exists()
 
 

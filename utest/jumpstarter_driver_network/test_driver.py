@@ -128,7 +128,7 @@ def test_udp_peer_may_start_later(caplog: pytest.LogCaptureFixture) -> None:
         stream.send(b"nobody hears this")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
             peer.bind(("127.0.0.1", port))
-            peer.settimeout(10)
+            peer.settimeout(60)
             stream.send(b"ping")
             data, sender = peer.recvfrom(100)
             while data != b"ping":
@@ -246,7 +246,7 @@ def list_names() -> str:
         ],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
     ).stdout
 
