@@ -37,7 +37,7 @@ def keywords():
 def echoed(address) -> bytes:
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     with socket.socket(family) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         sock.connect(address)
         sock.sendall(b"hello")
         return sock.recv(5)
