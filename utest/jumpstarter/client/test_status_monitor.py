@@ -45,13 +45,13 @@ async def waiting(wait: Coroutine[Any, Any, Any], then: Callable[[], None]) -> A
     await asyncio.sleep(0.05)
     assert not task.done()
     then()
-    return await asyncio.wait_for(task, 10)
+    return await asyncio.wait_for(task, 60)
 
 
 def test_waiting_ends_when_the_lease_is_ready(bench: Bench) -> None:
     bench.go(S.BEFORE_LEASE_HOOK)
-    asyncio.run(waiting(bench.client.wait_for_lease_ready(10), lambda: bench.go(S.LEASE_READY)))
-    asyncio.run(bench.client.wait_for_lease_ready_monitored(10))
+    asyncio.run(waiting(bench.client.wait_for_lease_ready(60), lambda: bench.go(S.LEASE_READY)))
+    asyncio.run(bench.client.wait_for_lease_ready_monitored(60))
 
 
 @pytest.mark.parametrize(
@@ -60,32 +60,32 @@ def test_waiting_ends_when_the_lease_is_ready(bench: Bench) -> None:
 def test_waiting_ends_with_the_reason_when_it_never_will_be(bench: Bench, path: list[S]) -> None:
     with pytest.raises(ExporterNotReady, match=rf"status: {path[-1].name}\): hook says no"):
         asyncio.run(
-            waiting(bench.client.wait_for_lease_ready(10), lambda: bench.go(*path, message="hook says no"))
+            waiting(bench.client.wait_for_lease_ready(60), lambda: bench.go(*path, message="hook says no"))
         )
 
 
 def test_a_failure_that_passed_between_two_questions_is_seen(bench: Bench) -> None:
     async def scenario() -> ExporterStatus:
         async with StatusMonitor(bench.client.stub, 0.01) as monitor:
-            await monitor.wait_for_any_of({S.AVAILABLE}, 10)
+            await monitor.wait_for_any_of({S.AVAILABLE}, 60)
             bench.go(S.BEFORE_LEASE_HOOK, S.BEFORE_LEASE_HOOK_FAILED, S.AVAILABLE)
-            return await monitor.wait_for_any_of({S.BEFORE_LEASE_HOOK_FAILED}, 10)
+            return await monitor.wait_for_any_of({S.BEFORE_LEASE_HOOK_FAILED}, 60)
 
     assert asyncio.run(scenario()) is S.BEFORE_LEASE_HOOK_FAILED
 
 
 def test_waiting_is_bounded(bench: Bench) -> None:
-    with pytest.raises(ExporterNotReady, match=r"not ready after 0.2 s \(status: AVAILABLE\)"):
-        asyncio.run(bench.client.wait_for_lease_ready(0.2))
+    with pytest.raises(ExporterNotReady, match=r"not ready after 2 s \(status: AVAILABLE\)"):
+        asyncio.run(bench.client.wait_for_lease_ready(2))
     assert asyncio.run(bench.client.wait_for_hook_status(S.AFTER_LEASE_HOOK, 0.2)) is False
-    assert asyncio.run(bench.client.wait_for_hook_complete_monitored(10)) is True
+    assert asyncio.run(bench.client.wait_for_hook_complete_monitored(60)) is True
 
 
 def test_a_hook_is_waited_for(bench: Bench) -> None:
     bench.go(S.LEASE_READY)
-    hook = bench.client.wait_for_hook_status(S.AFTER_LEASE_HOOK, 10)
+    hook = bench.client.wait_for_hook_status(S.AFTER_LEASE_HOOK, 60)
     assert asyncio.run(waiting(hook, lambda: bench.go(S.AFTER_LEASE_HOOK))) is True
-    end = bench.client.wait_for_hook_complete_monitored(10)
+    end = bench.client.wait_for_hook_complete_monitored(60)
     assert asyncio.run(waiting(end, lambda: bench.go(S.AVAILABLE))) is True
 
 
@@ -94,7 +94,7 @@ def test_a_hook_that_fails_is_told(bench: Bench) -> None:
     with pytest.raises(ExporterNotReady, match="the afterLease hook failed: exit code 3"):
         asyncio.run(
             waiting(
-                bench.client.wait_for_hook_complete_monitored(10),
+                bench.client.wait_for_hook_complete_monitored(60),
                 lambda: bench.go(S.AFTER_LEASE_HOOK_FAILED, message="exit code 3"),
             )
         )
@@ -105,7 +105,7 @@ def test_the_client_knows_the_status_while_it_is_monitored(bench: Bench) -> None
         assert bench.client.status is None
         async with bench.client.status_monitor_async(0.01) as monitor:
             bench.go(S.LEASE_READY, message="hello")
-            await bench.client.wait_for_lease_ready(10)
+            await bench.client.wait_for_lease_ready(60)
             assert bench.client.status is monitor.status is S.LEASE_READY
             assert monitor.message == "hello"
         assert bench.client.status is None
@@ -153,7 +153,7 @@ def wait_with(stub: Stub, **options: Any) -> ExporterStatus:
     async def scenario() -> ExporterStatus:
         async with StatusMonitor(stub, 0.001, **options) as monitor:
             try:
-                return await monitor.wait_for_any_of({S.LEASE_READY}, 10)
+                return await monitor.wait_for_any_of({S.LEASE_READY}, 60)
             finally:
                 assert monitor.connection_lost is (monitor.status is None)
 

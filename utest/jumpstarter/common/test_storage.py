@@ -58,7 +58,7 @@ def test_a_device_that_appears_later_is_waited_for(tmp_path: Path, caplog: pytes
 
     async def scenario() -> None:
         waiting = asyncio.create_task(
-            wait_for_storage_device(device, os.O_RDONLY, 10, logger=logging.getLogger("test.storage"))
+            wait_for_storage_device(device, os.O_RDONLY, 60, logger=logging.getLogger("test.storage"))
         )
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -107,13 +107,13 @@ def test_the_loop_runs_on_while_the_device_syncs(tmp_path: Path, monkeypatch: py
 
     def slow_sync(file: int) -> None:
         syncing.set()
-        assert release.wait(10)
+        assert release.wait(60)
 
     monkeypatch.setattr(os, "fsync", slow_sync)
 
     async def scenario() -> None:
         writing = asyncio.create_task(write_to_storage_device(device, chunks(DATA), leeway=0))
-        assert await asyncio.to_thread(syncing.wait, 10)
+        assert await asyncio.to_thread(syncing.wait, 60)
         assert not writing.done()
         release.set()
         await writing
@@ -125,7 +125,7 @@ def test_a_sync_that_takes_too_long_is_told(tmp_path: Path, monkeypatch: pytest.
     device = tmp_path / "sda"
     device.write_bytes(b"")
     release = threading.Event()
-    monkeypatch.setattr(os, "fsync", lambda file: release.wait(10))
+    monkeypatch.setattr(os, "fsync", lambda file: release.wait(60))
 
     async def scenario() -> None:
         try:

@@ -111,7 +111,7 @@ class Store(Driver):
     @export
     def read(self, handle: dict[str, Any]) -> int:
         self.content = b""
-        with self.resource_blocking(handle, timeout=10) as stream:
+        with self.resource_blocking(handle, timeout=60) as stream:
             for chunk in stream:
                 self.content += chunk
         return len(self.content)
@@ -119,26 +119,26 @@ class Store(Driver):
     @export
     async def read_async(self, handle: dict[str, Any]) -> int:
         self.content = b""
-        async with self.resource(handle, timeout=10) as stream:
+        async with self.resource(handle, timeout=60) as stream:
             async for chunk in stream:
                 self.content += chunk
         return len(self.content)
 
     @export
     def write(self, handle: dict[str, Any]) -> None:
-        with self.resource_blocking(handle, timeout=10) as stream:
+        with self.resource_blocking(handle, timeout=60) as stream:
             for _ in range(self.writes):
                 stream.write(DATA)
 
     @export
     async def write_async(self, handle: dict[str, Any]) -> None:
-        async with self.resource(handle, timeout=10) as stream:
+        async with self.resource(handle, timeout=60) as stream:
             for _ in range(self.writes):
                 await stream.send(DATA)
 
     @export
     def fail_half_way(self, handle: dict[str, Any]) -> None:
-        with self.resource_blocking(handle, timeout=10) as stream:
+        with self.resource_blocking(handle, timeout=60) as stream:
             stream.write(DATA)
             raise RuntimeError("the device is gone")
 

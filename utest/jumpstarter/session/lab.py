@@ -86,7 +86,7 @@ class Lab(Driver):
             self.events.append(event)
             self._changed.notify_all()
 
-    def wait_for(self, event: str, timeout: float = 10.0) -> bool:
+    def wait_for(self, event: str, timeout: float = 60.0) -> bool:
         with self._changed:
             return self._changed.wait_for(lambda: event in self.events, timeout)
 

@@ -19,54 +19,54 @@ def executor() -> Iterator[DaemonExecutor]:
 
 
 def test_results_and_errors_come_through_futures(executor: DaemonExecutor) -> None:
-    assert executor.submit(divmod, 7, 2).result(10) == (3, 1)
+    assert executor.submit(divmod, 7, 2).result(60) == (3, 1)
     with pytest.raises(ZeroDivisionError):
-        executor.submit(divmod, 7, 0).result(10)
+        executor.submit(divmod, 7, 0).result(60)
 
 
 def test_a_thread_serves_again_after_an_error(executor: DaemonExecutor) -> None:
     for _ in range(3 * CORE_THREADS):
         with pytest.raises(ZeroDivisionError):
-            executor.submit(divmod, 7, 0).result(10)
-    assert executor.submit(divmod, 7, 2).result(10) == (3, 1)
+            executor.submit(divmod, 7, 0).result(60)
+    assert executor.submit(divmod, 7, 2).result(60) == (3, 1)
 
 
 def test_many_blocked_jobs_do_not_hold_up_another(executor: DaemonExecutor) -> None:
     release = threading.Event()
     blocked = [executor.submit(release.wait, 60) for _ in range(100)]
-    assert executor.submit(lambda: "served").result(10) == "served"
+    assert executor.submit(lambda: "served").result(60) == "served"
     assert not any(job.done() for job in blocked)
     release.set()
-    assert all(job.result(10) for job in blocked)
+    assert all(job.result(60) for job in blocked)
 
 
 def test_threads_that_are_not_needed_any_more_end(executor: DaemonExecutor) -> None:
     together = threading.Barrier(10 * CORE_THREADS)
 
     def meet() -> threading.Thread:
-        together.wait(20)
+        together.wait(60)
         return threading.current_thread()
 
     jobs = [executor.submit(meet) for _ in range(10 * CORE_THREADS)]
-    threads = [job.result(20) for job in jobs]
+    threads = [job.result(60) for job in jobs]
     assert len(set(threads)) == 10 * CORE_THREADS
-    deadline = monotonic() + 20
+    deadline = monotonic() + 60
     while sum(thread.is_alive() for thread in threads) > CORE_THREADS:
         assert monotonic() < deadline
         threads[-1].join(0.01)
-    assert executor.submit(divmod, 7, 2).result(10) == (3, 1)
+    assert executor.submit(divmod, 7, 2).result(60) == (3, 1)
 
 
 def test_every_job_starts_however_busy_it_was_before(executor: DaemonExecutor) -> None:
     """No thread may be counted on twice, or a job waits for one that is blocked."""
     for _ in range(60):
         with ThreadPoolExecutor(4) as callers:
-            list(callers.map(lambda _: executor.submit(int).result(10), range(40)))
+            list(callers.map(lambda _: executor.submit(int).result(60), range(40)))
         together = threading.Barrier(2 * CORE_THREADS + 1)
-        jobs = [executor.submit(together.wait, 20) for _ in range(2 * CORE_THREADS)]
-        together.wait(20)
+        jobs = [executor.submit(together.wait, 60) for _ in range(2 * CORE_THREADS)]
+        together.wait(60)
         for job in jobs:
-            job.result(10)
+            job.result(60)
 
 
 def test_no_more_threads_than_allowed_and_the_rest_waits() -> None:
@@ -76,7 +76,7 @@ def test_no_more_threads_than_allowed_and_the_rest_waits() -> None:
         jobs = [executor.submit(release.wait, 60) for _ in range(2 * CORE_THREADS)]
         names = {t.name for t in threading.enumerate() if t.name.startswith("jumpstarter-call-")}
         release.set()
-        assert all(job.result(10) for job in jobs)
+        assert all(job.result(60) for job in jobs)
         assert len({name for name in names if name != "jumpstarter-call-watch"}) >= CORE_THREADS
         assert executor._threads == CORE_THREADS
     finally:
@@ -95,4 +95,4 @@ def test_shutdown_waits_for_nobody(executor: DaemonExecutor) -> None:
     executor.shutdown()
     assert not job.done()
     release.set()
-    assert job.result(10)
+    assert job.result(60)

@@ -11,7 +11,7 @@ import pytest
 from jumpstarter.common.portal import LazyPortal
 from jumpstarter.session.items import AHEAD, Items
 
-WAIT = 10.0
+WAIT = 60.0
 
 
 @pytest.fixture

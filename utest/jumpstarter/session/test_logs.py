@@ -11,7 +11,7 @@ from jumpstarter.common.enums import LogSource
 from jumpstarter.exporter.logging import LogHandler, get_logger
 from jumpstarter.session.logs import BACKLOG, QUEUE, LogHub, Subscription
 
-WAIT = 10.0
+WAIT = 60.0
 
 
 @pytest.fixture

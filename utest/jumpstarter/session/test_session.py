@@ -37,7 +37,7 @@ from jumpstarter_testing.eventually import eventually
 
 from .lab import Lab
 
-WAIT = 10.0
+WAIT = 60.0
 S = ExporterStatus
 
 

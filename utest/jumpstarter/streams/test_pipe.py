@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jumpstarter.streams.pipe import Pipe
 
-WAIT = 10.0
+WAIT = 60.0
 CHUNKS = [bytes([n % 256]) * (n % 50 + 1) for n in range(500)]
 
 

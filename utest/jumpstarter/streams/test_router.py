@@ -152,7 +152,7 @@ def test_closing_ends_the_call_and_later_use_is_refused() -> None:
             await stream.send(b"x")
             await stream.aclose()
             await stream.aclose()
-            await asyncio.wait_for(ended.wait(), 10)
+            await asyncio.wait_for(ended.wait(), 60)
             for use in (stream.receive, lambda: stream.send(b"x")):
                 with pytest.raises(ClosedResourceError):
                     await use()

@@ -25,7 +25,7 @@ async def test_call_without_a_listener() -> None:
 
 async def test_listener_is_waited_for() -> None:
     listeners = Listeners()
-    waiting = asyncio.create_task(listeners.wait_for("lease", 10))
+    waiting = asyncio.create_task(listeners.wait_for("lease", 60))
     stream = listeners.listen("lease")
     first = asyncio.ensure_future(anext(stream))
     assert await waiting
@@ -39,7 +39,7 @@ async def test_calls_that_nobody_takes_are_bounded_and_the_end_still_arrives() -
     listeners = Listeners()
     stream = listeners.listen("lease")
     first = asyncio.ensure_future(anext(stream))
-    await listeners.wait_for("lease", 10)
+    await listeners.wait_for("lease", 60)
     listeners.call("lease", CALL)
     await first
     for _ in range(CAPACITY):

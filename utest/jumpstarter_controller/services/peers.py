@@ -27,7 +27,7 @@ from jumpstarter_protocol import (
 )
 
 ROOT = "namespaces/default"
-STEP = 10.0
+STEP = 60.0
 
 AVAILABLE = common_pb2.EXPORTER_STATUS_AVAILABLE
 LEASE_READY = common_pb2.EXPORTER_STATUS_LEASE_READY

@@ -27,7 +27,7 @@ LIST = client_pb2.ListLeasesRequest(parent=ROOT)
 
 
 async def ask(peer: Peer, metadata: list[tuple[str, str]]) -> tuple[grpc.StatusCode, str]:
-    return await refusal(peer.clients.ListLeases(LIST, metadata=metadata, timeout=10))
+    return await refusal(peer.clients.ListLeases(LIST, metadata=metadata, timeout=60))
 
 
 def without(peer: Peer, *keys: str) -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ async def test_name_may_be_left_out_and_the_scheme_written_small(lab: TestLab) -
         *without(alice, "jumpstarter-name", "authorization"),
         ("authorization", f"bearer {alice.token}"),
     ]
-    await alice.clients.ListLeases(LIST, metadata=metadata, timeout=10)
+    await alice.clients.ListLeases(LIST, metadata=metadata, timeout=60)
 
 
 async def test_each_service_is_for_its_role(lab: TestLab) -> None:
@@ -87,7 +87,7 @@ async def test_each_service_is_for_its_role(lab: TestLab) -> None:
 
 async def test_callers_are_known_before_their_request_is_judged(lab: TestLab) -> None:
     alice = await lab.client()
-    call = alice.clients.CreateLease(client_pb2.CreateLeaseRequest(), timeout=10)
+    call = alice.clients.CreateLease(client_pb2.CreateLeaseRequest(), timeout=60)
     assert (await refusal(call))[0] is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -142,7 +142,7 @@ async def test_health_is_for_everybody(lab: TestLab) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     stub: Any = health_pb2_grpc.HealthStub(lab.channel)
-    response = await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
+    response = await stub.Check(health_pb2.HealthCheckRequest(), timeout=60)
     assert response.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -153,7 +153,7 @@ async def test_reflection_is_there_only_if_asked(tmp_path: Path, asked: bool) ->
     async with running_lab(tmp_path, reflection=asked) as lab:
         stub: Any = reflection_pb2_grpc.ServerReflectionStub(lab.channel)
         call = stub.ServerReflectionInfo(
-            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=60
         )
         if asked:
             names = [service.name for service in (await call.read()).list_services_response.service]
@@ -174,7 +174,7 @@ async def test_streams_of_revoked_tokens_end(lab: TestLab, monkeypatch: pytest.M
         request = lab_pb2.RotateIdentityRequest(role=role, name=name)
         await lab.admin.ask(lab.admin.admin.RotateIdentity, request)
     for stream in (status, watch):
-        code, text = await refusal(asyncio.wait_for(stream.read(), 10))
+        code, text = await refusal(asyncio.wait_for(stream.read(), 60))
         assert code is UNKNOWN
         assert "the token is revoked" in text
     listed = await lab.admin.ask(lab.admin.admin.ListLeases, lab_pb2.AdminListLeasesRequest())

@@ -16,12 +16,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def read(stream: Any) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await stream.read()
 
 
 async def read_until(stream: Any, wanted: Any) -> lab_pb2.LeaseEvent:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (event := await stream.read()) is not grpc.aio.EOF:
             if wanted(event):
                 return event  # type: ignore[no-any-return]
@@ -54,7 +54,7 @@ async def test_waiter_sees_its_place_and_its_estimate(lab: TestLab) -> None:
 async def test_watch_of_an_ended_lease_gives_it_once(lab: TestLab) -> None:
     alice = await lab.client()
     lease = await alice.create(exporter_name="nowhere")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         events = [event async for event in alice.watch(lease.name)]
     assert [conditions(event.lease) for event in events] == [{"Unsatisfiable": ("True", "ExporterNotFound")}]
 
