@@ -50,8 +50,8 @@ def test_an_upload_of_a_killed_client_leaves_no_file(tmp_path: Path) -> None:
     driver = Opendal(scheme="fs", kwargs={"root": str(tmp_path)})
     with local_session(Composite(children={"fs": driver})) as path:
         with client_process(path, upload):
-            eventually(lambda: file.is_file() and file.stat().st_size > 1 << 20)
-        eventually(lambda: not file.exists())
+            eventually(lambda: file.is_file() and file.stat().st_size > 1 << 20, timeout=60)
+        eventually(lambda: not file.exists(), timeout=60)
         with connect_path(path, allow=[], unsafe=True) as client:
             client.fs.write_bytes("next", b"works")
     assert (tmp_path / "next").read_bytes() == b"works"
@@ -62,11 +62,11 @@ def test_a_shell_method_of_a_killed_client_ends(tmp_path: Path) -> None:
     lock.touch()
     busy = tmp_path / "busy"
     methods = {
-        "hold": f"flock {lock} sh -c 'touch {busy}; sleep 60'",
-        "free": f"flock --wait 20 {lock} echo got it",
+        "hold": f"flock {lock} sh -c 'touch {busy}; sleep 600'",
+        "free": f"flock --wait 60 {lock} echo got it",
     }
     with local_session(Composite(children={"sh": Shell(methods=methods)})) as path:
         with client_process(path, "client.sh.hold()"):
-            eventually(busy.exists)
+            eventually(busy.exists, timeout=60)
         with connect_path(path, allow=[], unsafe=True) as client:
             assert client.sh.free() == ("got it\n", "", 0)

@@ -30,7 +30,7 @@ class Board:
         while view:
             view = view[os.write(self.far, view) :]
 
-    def hear(self, size: int, timeout: float = 20.0) -> bytes:
+    def hear(self, size: int, timeout: float = 60.0) -> bytes:
         """Exactly *size* bytes that were sent to the board."""
         data = b""
         while len(data) < size:

@@ -102,26 +102,26 @@ def test_output_between_two_reads_is_kept(client: Any, board: Any) -> None:
 
 def test_match_may_arrive_in_pieces(loop: Any) -> None:
     result: list[str] = []
-    waiting = threading.Thread(target=lambda: result.append(loop.read_until("boot complete", timeout=20)))
+    waiting = threading.Thread(target=lambda: result.append(loop.read_until("boot complete", timeout=60)))
     loop.write("")
     waiting.start()
     for piece in ("bo", "ot", " ", "comp", "lete!"):
         loop.write(piece)
     waiting.join()
     assert result == ["boot complete"]
-    assert loop.read(timeout=20) == "!"
+    assert loop.read(timeout=60) == "!"
 
 
 def test_regular_expression(loop: Any) -> None:
     loop.write("version 6.1.0-56 ok\n")
-    assert loop.read_until(r"\d+\.\d+\.\d+", regex=True, timeout=20) == "version 6.1.0"
+    assert loop.read_until(r"\d+\.\d+\.\d+", regex=True, timeout=60) == "version 6.1.0"
 
 
 def test_text_is_utf8_and_broken_bytes_are_replaced(loop: Any) -> None:
     loop.write("Gerät läuft\n")
-    assert loop.read_until("läuft", timeout=20) == "Gerät läuft"
+    assert loop.read_until("läuft", timeout=60) == "Gerät läuft"
     loop.write(b"\xff\xfe end")
-    assert loop.read_until("end", timeout=20) == "\n\ufffd\ufffd end"
+    assert loop.read_until("end", timeout=60) == "\n\ufffd\ufffd end"
 
 
 def test_timeout_tells_what_was_read_and_keeps_it(client: Any, board: Any) -> None:
@@ -151,7 +151,7 @@ def test_lost_port_is_told_with_what_was_read(client: Any, board: Any) -> None:
     with pytest.raises(
         SerialReadError, match=r"the serial stream ended before 'line' arrived .*read so far: ' a li'"
     ):
-        client.read_until("line", timeout=20)
+        client.read_until("line", timeout=60)
 
 
 def test_read_returns_what_is_there_or_nothing(loop: Any) -> None:
@@ -159,7 +159,7 @@ def test_read_returns_what_is_there_or_nothing(loop: Any) -> None:
     loop.write_line("ls", newline="\r\n")
     text = ""
     while not text.endswith("\r\n"):
-        text += loop.read(timeout=20)
+        text += loop.read(timeout=60)
     assert text == "ls\r\n"
 
 
@@ -170,18 +170,18 @@ def test_other_ways_in_take_the_port_from_read_until(client: Any, board: Any) ->
     assert client.read_until("first") == "first"
     with client.pexpect() as session:
         board.say(b"U-Boot")
-        session.expect_exact("U-Boot", timeout=20)
+        session.expect_exact("U-Boot", timeout=60)
     client.write("y")
     assert board.hear(1) == b"y"
     board.say(b" third")
-    assert client.read_until("third", timeout=20) == " second third"
+    assert client.read_until("third", timeout=60) == " second third"
 
 
 def test_unread_output_is_bounded(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_module, "MOST_KEPT", 1000)
     loop.write(b"a" * 5000 + b"END")
     loop.write(b"b" * 500 + b"STOP")
-    text = loop.read_until("STOP", timeout=20)
+    text = loop.read_until("STOP", timeout=60)
     assert len(text) <= 1000
     assert text.endswith("STOP")
 

@@ -63,7 +63,7 @@ def line(source: Any) -> bytes:
 
 def test_pipe_sends_stdin_and_prints_until_the_stream_ends(start: Start) -> None:
     process = start("loop://", "pipe", "-i")
-    out, err = process.communicate(b"hello\n", timeout=30)
+    out, err = process.communicate(b"hello\n", timeout=60)
     assert out == b"hello\n"
     assert "stdin → serial, serial → stdout (Ctrl+C to exit)" in err.decode()
     assert process.returncode == 0
@@ -80,7 +80,7 @@ def test_pipe_goes_on_after_stdin_until_a_signal(start: Start, board: Any, numbe
     board.say(b"rebooting\n")
     assert read(process.stdout, 10) == b"rebooting\n"
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def test_pipe_without_input_reads_no_stdin(start: Start, board: Any) -> None:
@@ -97,7 +97,7 @@ def test_pipe_without_input_reads_no_stdin(start: Start, board: Any) -> None:
 
         board_said = bool(select.select([process.stdout], [], [], 0.05)[0])
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     with pytest.raises(AssertionError, match="only b''"):
         board.hear(1, timeout=0)
 
@@ -110,7 +110,7 @@ def test_pipe_only_sends_everything_before_it_ends(start: Start, board: Any) -> 
     process.stdin.close()
     process.stdin = None
     assert board.hear(len(commands)) == commands
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     assert (out, process.returncode) == (b"", 0)
 
 
@@ -121,7 +121,7 @@ def test_pipe_writes_or_appends_to_a_file(
     file = tmp_path / "serial.log"
     file.write_bytes(b"old\n")
     process = start("loop://", "pipe", "-i", "-o", str(file), *options)
-    out, _ = process.communicate(b"new\n", timeout=30)
+    out, _ = process.communicate(b"new\n", timeout=60)
     assert (out, process.returncode) == (b"", 0)
     assert file.read_bytes() == expected
 
@@ -137,7 +137,7 @@ def test_pipe_writes_or_appends_to_a_file(
 )
 def test_pipe_options_that_contradict(start: Start, options: list[str], told: bytes) -> None:
     process = start("loop://", "pipe", *options)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert told in err
 
@@ -160,13 +160,13 @@ def test_pipe_ends_when_nobody_reads_its_output(start: Start, board: Any) -> Non
 
 def test_console_needs_a_terminal(start: Start) -> None:
     process = start("loop://", "start-console")
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert b"needs a terminal" in err
 
 
 def spawn_console(url: str) -> pexpect.spawn[bytes]:
-    terminal = pexpect.spawn(sys.executable, ["-c", RUN, url, "start-console"], timeout=30)
+    terminal = pexpect.spawn(sys.executable, ["-c", RUN, url, "start-console"], timeout=60)
     terminal.expect_exact("leave with Ctrl+B three times")
     return terminal
 

@@ -175,8 +175,7 @@ def test_throttle_holds_the_rate(board: Any) -> None:
         started = monotonic()
         stream.send(b"x" * 30)
         assert board.hear(30) == b"x" * 30
-        # 29 gaps of 10 ms; the upper bound only says that it is not a second each.
-        assert 0.28 <= monotonic() - started < 5
+        assert monotonic() - started >= 0.28  # 29 gaps of 10 ms
 
 
 async def throttled_over(make: Any, count: int, cps: float) -> float:
@@ -225,7 +224,7 @@ def test_socket_port_refused_is_told() -> None:
 def test_rfc2217_port_carries_bytes_and_lines(rfc2217_server: tuple[str, int, Any]) -> None:
     host, port, far = rfc2217_server
     with (
-        serve(PySerial(url=f"rfc2217://{host}:{port}?timeout=10", baudrate=57600)) as client,
+        serve(PySerial(url=f"rfc2217://{host}:{port}?timeout=60", baudrate=57600)) as client,
         client.stream() as stream,
     ):
         stream.send(b"login: \xff\x00")
