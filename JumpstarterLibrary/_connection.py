@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.common.exceptions import JumpstarterException, LeaseError
 from jumpstarter.common.local import running_exporter
 from robot.api import logger
 
@@ -102,11 +102,13 @@ def connect(
     *,
     passphrase: str | None = None,
     insecure: bool = False,
-    used: Collection[str | None] = (),
+    used: Collection[str] = (),
+    held: Mapping[str, str] | None = None,
 ) -> Connection:
     """Connect to the exporter of *choice*; *passphrase* and *insecure* are about a host.
 
-    *used* are the leases of other connections, whose boards are not meant.
+    *used* are the leases of other connections, whose boards are not meant; *held* is as in
+    `refuse_waiting_for_oneself`.
 
     Raises ConfigurationError and ConnectionError as `jumpstarter.connection.connect` does, LeaseError as
     `jumpstarter.connection.lease` does.
@@ -114,7 +116,7 @@ def connect(
     from jumpstarter.connection import connect as connect_core
 
     if choice.where is Where.LEASE:
-        return _connect_leased(choice, request, used)
+        return _connect_leased(choice, request, used, held or {})
     argument = {Where.LOCAL: "exporter", Where.FILE: "config", Where.HOST: "host"}.get(choice.where)
     arguments: dict[str, Any] = {} if argument is None else {argument: choice.value}
     if choice.where is Where.HOST:
@@ -125,13 +127,17 @@ def connect(
         return Connection(client, name, choice.value or "in this process", labels, _stack=stack.pop_all())
 
 
-def _connect_leased(choice: Choice, request: Request, used: Collection[str | None]) -> Connection:
+def _connect_leased(
+    choice: Choice, request: Request, used: Collection[str], held: Mapping[str, str]
+) -> Connection:
     from jumpstarter.connection.lease import client_of, lease
 
-    config = client_configuration(request.client)
+    config = client_configuration(choice.client if request.client is None else request.client)
+    wanted = _reusing(lease_request(request, choice.value), request, used)
+    if not wanted.lease:
+        refuse_waiting_for_oneself(config, request, held)
     with ExitStack() as stack:
         lines = stack.enter_context(hook_lines())
-        wanted = _reusing(lease_request(request, choice.value), request, used)
         leased = stack.enter_context(lease(config, wanted, progress=to_console, notify=to_console))
         client = stack.enter_context(client_of(leased))
         lines.show()
@@ -148,6 +154,39 @@ def client_configuration(client: str | None) -> Any:
     from jumpstarter.config.client import resolve_client_config
 
     return resolve_client_config(client)
+
+
+def client_identity(client: str | None) -> tuple[str, ...] | None:
+    """What a controller knows the client by, and where that controller is; None when there is no such client."""
+    try:
+        config = client_configuration(client)
+    except JumpstarterException:
+        return None
+    return config.endpoint or "", config.metadata.namespace or "default", config.metadata.name
+
+
+def refuse_waiting_for_oneself(config: Any, request: Request, held: Mapping[str, str]) -> None:
+    """Raise LeaseError when every exporter that a new lease for *request* may get is under a lease of *held*.
+
+    *held* are this library's own leases, with how each is held. Nobody would end one while a keyword waits.
+    """
+    from jumpstarter.connection.controller import controller
+
+    if not held:
+        return
+    with controller(config) as lab:
+        ours = {each.exporter: held[each.name] for each in lab.list_leases() if each.name in held}
+        if request.name is not None:
+            fitting = [request.name]
+        else:
+            exporters = lab.list_exporters(request.selector or "")
+            fitting = [each.name for each in exporters if each.enabled is not False]
+    if fitting and all(name in ours for name in fitting):
+        told = ", ".join(f"{name} is {ours[name]}" for name in fitting)
+        raise LeaseError(
+            f"no exporter to wait for: this library holds all that fit ({told}); disconnect or release one before, "
+            "or use its lease with lease="
+        )
 
 
 def lab_is_configured() -> bool:
@@ -173,7 +212,7 @@ def lease_request(request: Request, name: str | None) -> Any:
     )
 
 
-def _reusing(wanted: Any, request: Request, used: Collection[str | None]) -> Any:
+def _reusing(wanted: Any, request: Request, used: Collection[str]) -> Any:
     """*wanted* with a lease that was made for it beforehand, as `jmp shell` and `JumpstarterTest` take it."""
     from dataclasses import replace
 

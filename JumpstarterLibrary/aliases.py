@@ -31,6 +31,14 @@ class Aliases:
         """All keywords of all connections by name."""
         return {name: found for session in self for name, found in session.keywords.items()}
 
+    def leases(self, beside: str | None = None) -> dict[str, str]:
+        """The alias of each lease that is connected; the connection under the alias *beside* is left out."""
+        return {
+            session.lease: alias
+            for alias, session in self._sessions.items()
+            if session.lease is not None and alias != beside
+        }
+
     def check(self, alias: str) -> None:
         """Raise ArgumentError unless keywords' names can begin with *alias*."""
         if alias and not re.search(r"[^\W_]", alias):

@@ -8,12 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from jumpstarter.common.exceptions import LeaseError
+from jumpstarter.common.exceptions import JumpstarterException, LeaseError
 from robot.api import logger
 from robot.api.deco import keyword
 
-from ._connection import client_configuration, lease_request, to_console
-from .selection import Request
+from ._connection import (
+    client_configuration,
+    client_identity,
+    lease_request,
+    refuse_waiting_for_oneself,
+    to_console,
+)
+from .aliases import Aliases
+from .selection import Created, Request
 
 
 @dataclass(frozen=True)
@@ -34,19 +41,54 @@ class LeaseInfo:
 @dataclass
 class _Held:
     kept: Any
+    request: Request
+    client: tuple[str, ...] | None
+    labels: dict[str, str]
     stack: ExitStack
+
+    def busy(self, alias: str | None) -> str:
+        """Why it is not free, where *alias* is that of the connection that uses it; "" while it is."""
+        if self.kept.keeper.ended is not None:
+            return str(self.kept.keeper.ended)
+        return "" if alias is None else _connected(alias)
 
 
 class LeaseKeywords:
     """Holds the leases that `Create Lease` makes, extended, until they are released or the run ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: Aliases) -> None:
         self._held: dict[str, _Held] = {}
+        self._sessions = sessions
 
     @property
     def names(self) -> tuple[str, ...]:
         """The leases that are held, oldest first."""
         return tuple(self._held)
+
+    def created(self, client: str | None, alias: str) -> list[Created]:
+        """The leases that are held, oldest first, as a connection of *client* under *alias* sees them.
+
+        The connection that has the alias now does not keep its lease from the new one: it is closed before.
+        """
+        if not self._held:
+            return []
+        identity, used = client_identity(client), self._sessions.leases(beside=alias)
+        return [
+            Created(
+                name,
+                held.request,
+                held.kept.keeper.lease.exporter,
+                held.labels,
+                same_client=held.client == identity,
+                busy=held.busy(used.get(name)),
+            )
+            for name, held in self._held.items()
+        ]
+
+    def all_held(self) -> dict[str, str]:
+        """The leases of `Create Lease` and of connections, with how each is held."""
+        connected = {lease: _connected(alias) for lease, alias in self._sessions.leases().items()}
+        return dict.fromkeys(self._held, "kept by `Create Lease`") | connected
 
     @keyword(name="Create Lease")
     def create_lease(
@@ -59,8 +101,8 @@ class LeaseKeywords:
     ) -> str:
         """Lease an exporter, and keep it until `Release Lease` or the end of the run, however it ends.
 
-        `Connect To Exporter` with ``lease`` connects to it; several leases are several boards. A line on the
-        console says what is waited for.
+        `Connect To Exporter` takes it for the same ``selector`` or ``name``, or with no arguments, and with
+        ``lease`` always; several leases are several boards. A line on the console says what is waited for.
 
         Args:
             selector: Labels that the exporter must have, such as ``vendor=acme,model=widget-v2``.
@@ -74,16 +116,13 @@ class LeaseKeywords:
         from jumpstarter.connection.lease import keep_lease
 
         request = Request(selector=selector, name=name, client=client, duration=duration)
+        config, wanted = client_configuration(client), lease_request(request, None)
+        refuse_waiting_for_oneself(config, request, self.all_held())
         with ExitStack() as stack:
-            keeping = keep_lease(
-                client_configuration(client),
-                lease_request(request, None),
-                progress=to_console,
-                notify=to_console,
-            )
-            kept = stack.enter_context(keeping)
+            kept = stack.enter_context(keep_lease(config, wanted, progress=to_console, notify=to_console))
             lease = kept.keeper.lease
-            self._held[lease.name] = _Held(kept, stack.pop_all())
+            labels = _labels(kept.lab, lease.exporter)
+            self._held[lease.name] = _Held(kept, request, client_identity(client), labels, stack.pop_all())
         atexit.register(self.close)
         logger.info(f"Lease {lease.name}: exporter {lease.exporter}")
         return str(lease.name)
@@ -148,6 +187,18 @@ def _info(lease: Any) -> LeaseInfo:
         end=_local(lease.ends_at),
         tags=dict(lease.tags),
     )
+
+
+def _connected(alias: str) -> str:
+    return f"connected as {alias!r}" if alias else "connected without an alias"
+
+
+def _labels(lab: Any, exporter: str) -> dict[str, str]:
+    """The labels of an exporter; none if the controller does not tell them."""
+    try:
+        return dict(lab.get_exporter(exporter).labels)
+    except JumpstarterException:
+        return {}
 
 
 def _local(value: datetime | None) -> datetime | None:

@@ -26,7 +26,7 @@ from .aliases import Aliases
 from .conversion import time_text
 from .driver_keyword import DriverKeyword
 from .leases import LeaseKeywords
-from .selection import Request, choose
+from .selection import Choice, Request, choose
 from .session import ExporterInfo, Session
 from .timeouts import DEFAULT, Scope, Timeouts
 from .version import VERSION
@@ -69,6 +69,15 @@ class JumpstarterLibrary(DynamicCore):
     Where a client of a lab is configured (``jmp login``), ``selector`` and ``name`` lease an exporter for as long
     as it is connected: the lease is extended meanwhile, and released with the connection, at the end of the run,
     when the run fails and on Ctrl-C. While an exporter is waited for, the console says why.
+
+    Where ``lease`` names none, `Connect To Exporter` looks at the leases of `Create Lease` that are free: that have
+    not ended, and that no connection under another alias uses. With ``selector`` or ``name`` it takes the oldest
+    that the same client has made for the same, else the oldest of that client whose exporter is what is asked for;
+    if none is, the lease of JMP_LEASE or ``jmp create lease`` if it fits, else a new one. With no arguments it takes
+    the lease of JMP_LEASE, else the oldest of `Create Lease`, and fails if none of those is free.
+
+    An exporter that this library holds itself is not waited for, as that would never end: where all that fit are
+    connected under other aliases or leased by `Create Lease`, `Connect To Exporter` and `Create Lease` fail at once.
     """
 
     ROBOT_LIBRARY_SCOPE = "GLOBAL"
@@ -83,7 +92,7 @@ class JumpstarterLibrary(DynamicCore):
             timeout: How long keywords wait that are not told; `Set Jumpstarter Timeout` changes it.
         """
         self._sessions = Aliases()
-        self._leases = LeaseKeywords()
+        self._leases = LeaseKeywords(self._sessions)
         self._driver_keywords: set[str] = set()
         self._timeouts = Timeouts(timeout)
         super().__init__([self._leases])
@@ -116,6 +125,10 @@ class JumpstarterLibrary(DynamicCore):
         that has these labels; the built-in local exporter. The log says what was chosen and why. A connection
         that is open already under the same alias is closed.
 
+        Without ``lease``, the oldest lease of `Create Lease` that fits and that no other connection uses is taken
+        before any other, and before a new one is made. Exporters that this library holds itself are not waited
+        for: if there are no others, the keyword fails. `Leases` has the rules.
+
         Args:
             selector: Labels that the exporter must have, such as ``vendor=acme,model=widget-v2``. They are
                 checked where the exporter's labels are known.
@@ -134,6 +147,31 @@ class JumpstarterLibrary(DynamicCore):
             The same as `Get Exporter Info`.
         """
         request = Request(exporter, config, host, selector, name, lease, client, duration)
+        secret = passphrase.value if isinstance(passphrase, Secret) else passphrase
+        session = self._connect(request, alias, secret, insecure)
+        atexit.register(self.disconnect_from_exporter)
+        self._offer(self._sessions.keywords)
+        self._tell(session)
+        return session.info
+
+    def _connect(self, request: Request, alias: str, passphrase: str | None, insecure: bool) -> Session:
+        self._sessions.check(alias)
+        choice = self._choose(request, alias)
+        self._disconnect(alias)
+        connection = connect(
+            choice,
+            request,
+            passphrase=passphrase,
+            insecure=insecure,
+            used=self._sessions.leases(),
+            held=self._leases.all_held(),
+        )
+        reserved = {*builtin_names(), *self._own_keywords, *self._sessions.keywords}
+        session = Session(choice, connection, self._timeouts, reserved, alias)
+        self._sessions.add(alias, session)
+        return session
+
+    def _choose(self, request: Request, alias: str) -> Choice:
         choice = choose(
             request,
             _environ(),
@@ -141,23 +179,12 @@ class JumpstarterLibrary(DynamicCore):
             selector_matches,
             background_address,
             lab_is_configured,
-            self._leases.names,
+            lambda: self._leases.created(request.client, alias),
         )
         logger.info(f"Exporter: {choice.where.value} {choice.value or ''}".rstrip() + f" ({choice.reason})")
         for note in choice.notes:
             logger.info(note)
-        self._sessions.check(alias)
-        self._disconnect(alias)
-        secret = passphrase.value if isinstance(passphrase, Secret) else passphrase
-        used = {session.info.lease for session in self._sessions}
-        connection = connect(choice, request, passphrase=secret, insecure=insecure, used=used)
-        reserved = {*builtin_names(), *self._own_keywords, *self._sessions.keywords}
-        session = Session(choice, connection, self._timeouts, reserved, alias)
-        self._sessions.add(alias, session)
-        atexit.register(self.disconnect_from_exporter)
-        self._offer(self._sessions.keywords)
-        self._tell(session)
-        return session.info
+        return choice
 
     @keyword(name="Disconnect From Exporter")
     def disconnect_from_exporter(self, alias: str | None = None) -> None:

@@ -6,20 +6,25 @@ In this order:
 2. the exporter of the surrounding ``jmp shell`` (JUMPSTARTER_HOST);
 3. with ``lease=``, ``name=``, ``client=`` or ``duration=``, an exporter leased from the lab;
 4. with ``selector=``, where a client is configured: an exporter leased from the lab;
-5. the lease that JMP_LEASE names, else the one that `Create Lease` made last;
+5. the lease that JMP_LEASE names, else the oldest of `Create Lease` that is free;
 6. the exporter that ``jmp local start`` has started;
 7. with ``selector=``, the one local exporter that has these labels;
 8. the built-in local exporter.
+
+In 3 and 4, unless ``lease=`` names one, a lease of `Create Lease` that fits and is free comes before any other: a
+new one might wait for the board that the suite holds already. A lease is free while it lasts and no other
+connection uses it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.selectors import Selector
 
 Matches = Callable[[str, Mapping[str, str]], bool]
 """Whether a label selector selects labels; raises ConfigurationError for a selector that is not valid."""
@@ -72,13 +77,32 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Created:
+    """A lease of `Create Lease`: what it was made for, and the exporter that it has.
+
+    *same_client* is whether the client that connects has it, *busy* says why it is not free; "" while it is.
+    """
+
+    name: str
+    made_for: Request
+    exporter: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    same_client: bool = True
+    busy: str = ""
+
+
+@dataclass(frozen=True)
 class Choice:
-    """The exporter to connect to: *value* is its name, path or address, *reason* is for the log."""
+    """The exporter to connect to: *value* is its name, path or address, *reason* is for the log.
+
+    *client* is the client configuration that has a lease, where the request names none.
+    """
 
     where: Where
     value: str | None
     reason: str
     notes: tuple[str, ...] = ()
+    client: str | None = None
 
 
 def choose(
@@ -88,14 +112,14 @@ def choose(
     matches: Matches,
     background: Callable[[], str | None] = lambda: None,
     lab: Callable[[], bool] = lambda: False,
-    created: Sequence[str] = (),
+    created: Callable[[], Sequence[Created]] = tuple,
 ) -> Choice:
     """Decide. *candidates* is asked for the local exporters, *background* for the address of the one that
-    ``jmp local start`` has started, and *lab* for whether a client is configured, only where they matter;
-    *created* are the leases of `Create Lease`.
+    ``jmp local start`` has started, *lab* for whether a client is configured, and *created* for the leases of
+    `Create Lease`, oldest first, only where they matter.
 
     Raises `ConfigurationError` when the arguments contradict each other, ask for what needs a controller, or
-    select no exporter or more than one.
+    select no exporter or more than one, or when nothing is asked for and no lease of `Create Lease` is free.
     """
     if len(request.direct) > 1:
         raise ConfigurationError(f"give one of {_arguments(request.direct)}, they name different exporters")
@@ -103,7 +127,7 @@ def choose(
         return _named(request)
     if environ.get("JUMPSTARTER_HOST"):
         return _surrounding(request, environ, matches)
-    if (choice := _leased(request, environ, lab, created)) is not None:
+    if (choice := _leased(request, environ, matches, lab, created)) is not None:
         return choice
     if (address := background()) is not None:
         notes = () if request.selector is None else _unknown_labels(request.selector)
@@ -114,29 +138,74 @@ def choose(
 
 
 def _leased(
-    request: Request, environ: Mapping[str, str], lab: Callable[[], bool], created: Sequence[str]
+    request: Request,
+    environ: Mapping[str, str],
+    matches: Matches,
+    lab: Callable[[], bool],
+    created: Callable[[], Sequence[Created]],
 ) -> Choice | None:
     """The choice of an exporter to lease; None when nothing asks for one."""
-    if request.leasing:
-        if request.client is None and not lab():
-            raise ConfigurationError(
-                f"{_arguments(request.leasing)} asks a controller for a lease, and none is configured here; "
-                "use exporter=, config= or host=, or run robot inside `jmp shell`"
-            )
-        if request.lease is None and request.name is None and request.selector is None:
-            raise ConfigurationError(
-                f"{_arguments(request.leasing)} does not say which exporter to lease: "
-                "give selector=, name= or lease=, too"
-            )
+    if request.leasing and request.client is None and not lab():
+        raise ConfigurationError(
+            f"{_arguments(request.leasing)} asks a controller for a lease, and none is configured here; "
+            "use exporter=, config= or host=, or run robot inside `jmp shell`"
+        )
+    if request.lease is not None:
         return Choice(Where.LEASE, request.lease, f"{_arguments(request.leasing)} asks for a lease")
-    if request.selector is not None and lab():
-        return Choice(Where.LEASE, None, "selector= asks for a lease, and a client is configured")
+    if request.leasing or (request.selector is not None and lab()):
+        return _taken(request, created(), matches) or _new(request)
     named = environ.get("JMP_LEASE", "")
     if named and named != "direct":
         return Choice(Where.LEASE, named, "JMP_LEASE names the lease")
-    if created and request.selector is None:
-        return Choice(Where.LEASE, created[-1], "`Create Lease` made the lease")
+    if request.selector is None and (leases := created()):
+        return _oldest_free(leases)
     return None
+
+
+def _new(request: Request) -> Choice:
+    if request.name is None and request.selector is None:
+        raise ConfigurationError(
+            f"{_arguments(request.leasing)} does not say which exporter to lease: "
+            "give selector=, name= or lease=, too"
+        )
+    if request.leasing:
+        return Choice(Where.LEASE, None, f"{_arguments(request.leasing)} asks for a lease")
+    return Choice(Where.LEASE, None, "selector= asks for a lease, and a client is configured")
+
+
+def _taken(request: Request, created: Sequence[Created], matches: Matches) -> Choice | None:
+    """The free lease of `Create Lease` that was made for *request*, else one whose exporter is what it asks for.
+
+    One that was made for it comes first: another may be the only one that fits the next request.
+    """
+    free = [each for each in created if each.same_client and not each.busy]
+    made = [each for each in free if _made_for(request, each)]
+    for each in made or [each for each in free if _satisfies(request, each, matches)]:
+        notes = () if request.duration is None else ("duration= has no effect: the lease exists already",)
+        return Choice(Where.LEASE, each.name, "`Create Lease` made the lease, and it fits", notes)
+    return None
+
+
+def _made_for(request: Request, lease: Created) -> bool:
+    if request.name != lease.made_for.name:
+        return False
+    return Selector.parse(request.selector or "") == Selector.parse(lease.made_for.selector or "")
+
+
+def _satisfies(request: Request, lease: Created, matches: Matches) -> bool:
+    return request.name in (None, lease.exporter) and matches(request.selector or "", lease.labels)
+
+
+def _oldest_free(created: Sequence[Created]) -> Choice:
+    for each in created:
+        if not each.busy:
+            reason = "`Create Lease` made the lease"
+            return Choice(Where.LEASE, each.name, reason, client=each.made_for.client)
+    told = ", ".join(f"{each.name} {each.busy}" for each in created)
+    raise ConfigurationError(
+        f"no lease of `Create Lease` is free ({told}): say which exporter is meant, with lease= for one of these, "
+        "selector= or name= for another"
+    )
 
 
 def _named(request: Request) -> Choice:

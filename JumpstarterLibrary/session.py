@@ -69,6 +69,11 @@ class Session:
         return self.generated.keywords
 
     @property
+    def lease(self) -> str | None:
+        """The name of the lease, if there is one."""
+        return self._connection.lease
+
+    @property
     def info(self) -> ExporterInfo:
         """What is connected."""
         drivers = {".".join(node.path): type(node.client).__name__ for node in nodes(self._connection.client)}
@@ -78,7 +83,7 @@ class Session:
             address=self._connection.address,
             labels=self._connection.labels,
             drivers=drivers,
-            lease=self._connection.lease,
+            lease=self.lease,
         )
 
     def call(self, path: str, method: str, args: tuple[Any, ...]) -> Any:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from jumpstarter.common.exceptions import ConfigurationError
 
-from JumpstarterLibrary.selection import Candidate, Request, Where, choose, parse_labels
+from JumpstarterLibrary.selection import Candidate, Created, Request, Where, choose, parse_labels
 
 SHELL = {"JUMPSTARTER_HOST": "/run/x.sock"}
 LABELS = {**SHELL, "JMP_EXPORTER_LABELS": "model=widget-v2,vendor=acme", "JMP_EXPORTER": "lab-1"}
@@ -21,8 +21,13 @@ def decide(environ=None, candidates=(), background=None, lab=False, created=(), 
         matches,
         lambda: background,
         lambda: lab,
-        created,
+        lambda: created,
     )
+
+
+def lease(name, selector=None, board="left", *, named=None, client=None, **state):
+    labels = {"vendor": "acme", "side": board}
+    return Created(name, Request(selector=selector, name=named, client=client), board, labels, **state)
 
 
 @pytest.mark.parametrize(
@@ -139,10 +144,72 @@ def test_the_lease_of_the_environment_is_used():
     assert decide({"JMP_LEASE": "direct"}).where is Where.BUILT_IN
 
 
-def test_the_last_created_lease_is_used():
-    choice = decide(created=("l-1", "l-2"))
-    assert (choice.where, choice.value) == (Where.LEASE, "l-2")
+def test_without_arguments_the_oldest_created_lease_that_is_free_is_used_by_its_own_client():
+    created = (lease("l-1", busy="has ended"), lease("l-2", client="anna", same_client=False), lease("l-3"))
+    choice = decide(created=created)
+    assert (choice.where, choice.value, choice.client) == (Where.LEASE, "l-2", "anna")
+
+
+def test_without_arguments_and_a_free_created_lease_nothing_else_is_taken_silently():
+    created = (lease("l-1", busy="has ended"), lease("l-2", busy="connected as 'left'"))
+    with pytest.raises(ConfigurationError, match=r"\(l-1 has ended, l-2 connected as 'left'\): say which"):
+        decide(created=created, background="/run/b.sock")
+
+
+def test_the_lease_of_the_environment_wins_over_created_ones_without_arguments():
+    assert decide({"JMP_LEASE": "l-0"}, created=(lease("l-1"),)).value == "l-0"
+
+
+@pytest.mark.parametrize(
+    ("request_", "taken"),
+    [
+        ({"selector": "vendor=acme,side=left"}, "both"),
+        ({"selector": "side=left, vendor==acme"}, "both"),
+        ({"selector": "vendor=acme"}, "oldest"),
+        ({"selector": "side=left"}, "oldest"),
+        ({"selector": "side=right"}, "named"),
+        ({"name": "right"}, "named"),
+        ({"name": "left"}, "oldest"),
+        ({"name": "left", "selector": "side=left"}, "oldest"),
+        ({"name": "left", "selector": "side=right"}, None),
+        ({"name": "middle"}, None),
+        ({"selector": "vendor=other"}, None),
+        ({"client": "anna"}, "oldest"),
+    ],
+)
+def test_a_created_lease_that_was_made_for_the_same_is_taken_else_the_oldest_that_fits(request_, taken):
+    created = (
+        lease("oldest", "side"),
+        lease("both", "vendor=acme,side=left"),
+        lease("younger", "vendor=acme,side=left"),
+        lease("named", named="right", board="right"),
+    )
+    choice = decide(lab=True, created=created, **request_)
+    assert (choice.where, choice.value) == (Where.LEASE, taken)
+
+
+def test_a_created_lease_fits_what_it_was_made_for_where_labels_are_not_told():
+    created = (Created("l-1", Request(selector="side=left"), "left"),)
+    assert decide(lab=True, created=created, selector="side=left").value == "l-1"
+    assert decide(lab=True, created=created, selector="vendor=acme").value is None
+
+
+@pytest.mark.parametrize("state", [{"busy": "connected as 'left'"}, {"same_client": False}])
+def test_a_created_lease_in_use_or_of_another_client_is_not_taken(state):
+    created = (lease("l-1", "side=left", **state), lease("l-2", "side=left"))
+    assert decide(lab=True, created=created, selector="side=left").value == "l-2"
+    assert decide(lab=True, created=created[:1], selector="side=left").value is None
+
+
+def test_a_lease_that_is_named_wins_over_created_ones():
+    assert decide(lab=True, created=(lease("l-1"),), lease="l-0", selector="side=left").value == "l-0"
+
+
+def test_a_duration_for_a_created_lease_is_noted_as_without_effect():
+    choice = decide(lab=True, created=(lease("l-1"),), selector="side=left", duration=object())
+    assert (choice.value, *choice.notes) == ("l-1", "duration= has no effect: the lease exists already")
 
 
 def test_a_surrounding_shell_wins_over_leases():
-    assert decide(SHELL, lab=True, selector="vendor=acme", created=("l-1",)).where is Where.SHELL
+    created = (lease("l-1", "vendor=acme"),)
+    assert decide(SHELL, lab=True, selector="vendor=acme", created=created).where is Where.SHELL

@@ -125,8 +125,8 @@ def test_created_leases_are_connected_to_and_released(
         Created
             ${left}    Create Lease    selector=side=left    duration=2 min
             ${right}    Create Lease    name=right
-            Connect To Exporter    lease=${left}
-            Power On
+            Connect To Exporter    lease=${left}    alias=left
+            Left Power On
             ${info}    Connect To Exporter
             Should Be Equal    ${info.name}    right
             Disconnect From Exporter
@@ -138,6 +138,133 @@ def test_created_leases_are_connected_to_and_released(
     )
     assert run.wait() == 0, run.text()
     world.nothing_is_leased()
+
+
+def test_created_leases_are_taken_by_what_they_fit_and_never_waited_for(
+    world: World, boards: tuple[Process, Process], tmp_path: Path
+) -> None:
+    before = len(world.leases("--all"))
+    run = robot(
+        world,
+        tmp_path,
+        """\
+        *** Keywords ***
+        Connection Should Be
+            [Arguments]    ${expected}    ${alias}=${EMPTY}    &{asked}
+            ${info}    Connect To Exporter    alias=${alias}    &{asked}
+            Should Be Equal    ${info.lease}    ${expected}
+
+        *** Test Cases ***
+        By Selector And Name
+            ${LEFT}    Create Lease    selector=side=left
+            VAR    ${LEFT}    ${LEFT}    scope=SUITE
+            Connection Should Be    ${LEFT}    selector=side=left
+            Connection Should Be    ${LEFT}    selector=side=left    client=anna
+            Connection Should Be    ${LEFT}    selector=vendor=acme
+            Connection Should Be    ${LEFT}    selector=vendor=acme,model=widget-v2
+            Connection Should Be    ${LEFT}    name=left
+            Connection Should Be    ${LEFT}
+            Power On
+
+        Several Aliases
+            ${RIGHT}    Create Lease    name=right
+            VAR    ${RIGHT}    ${RIGHT}    scope=SUITE
+            Disconnect From Exporter
+            Connection Should Be    ${LEFT}    one    selector=vendor=acme
+            Connection Should Be    ${RIGHT}    two    selector=vendor=acme
+            Connection Should Be    ${LEFT}    one
+            Connection Should Be    ${RIGHT}    two
+
+        Nothing Is Free
+            VAR    ${both}    left is connected as 'one', right is connected as 'two'
+            Run Keyword And Expect Error    *library holds all that fit (${both})*
+            ...    Connect To Exporter    selector=vendor=acme    alias=three
+            Run Keyword And Expect Error    *library holds all that fit (right is connected as 'two')*
+            ...    Create Lease    name=right
+            Run Keyword And Expect Error    *${LEFT} connected as 'one', ${RIGHT} connected as 'two'*
+            ...    Connect To Exporter    alias=three
+            Connection Should Be    ${LEFT}    three    lease=${LEFT}
+            Disconnect From Exporter
+            Run Keyword And Expect Error    *holds all that fit (left is kept by `Create Lease`)*
+            ...    Create Lease    selector=side=left
+
+        Released Leases Are Not Taken
+            Connection Should Be    ${LEFT}    one    selector=side=left
+            Release Lease    ${LEFT}
+            ${info}    Connect To Exporter    selector=side=left    alias=two
+            Should Not Be Equal    ${info.lease}    ${LEFT}
+            Connection Should Be    ${RIGHT}
+        """,
+    )
+    assert run.wait() == 0, run.text()
+    assert len(world.leases("--all")) == before + 3
+    world.nothing_is_leased()
+
+
+def test_created_leases_of_other_clients_and_ended_ones_are_not_taken(
+    world: World, boards: tuple[Process, Process], tmp_path: Path
+) -> None:
+    world.add_client("bob")
+    world.ok("config", "client", "use", "anna")
+    run = robot(
+        world,
+        tmp_path,
+        """\
+        *** Settings ***
+        Library    Process
+
+        *** Test Cases ***
+        Of Another Client
+            ${bobs}    Create Lease    selector=side=left    client=bob
+            Run Keyword And Expect Error    *holds all that fit (left is kept by `Create Lease`)*
+            ...    Connect To Exporter    selector=side=left
+            ${info}    Connect To Exporter    selector=side=left    client=bob    alias=bobs
+            Should Be Equal    ${info.lease}    ${bobs}
+            ${info}    Connect To Exporter    selector=vendor=acme
+            Should Be Equal    ${info.name}    right
+            Disconnect From Exporter
+            ${info}    Connect To Exporter
+            Should Be Equal    ${info.lease}    ${bobs}
+            Disconnect From Exporter
+            Release Lease
+
+        Ended
+            ${first}    Create Lease    selector=side=left
+            ${done}    Run Process    jmp    delete    lease    ${first}
+            Should Be Equal As Integers    ${done.rc}    0    ${done.stderr}
+            Wait Until Keyword Succeeds    1 min    50 ms    Run Keyword And Expect Error
+            ...    *no lease of `Create Lease` is free (${first} has ended*    Connect To Exporter
+            ${info}    Connect To Exporter    selector=side=left
+            Should Not Be Equal    ${info.lease}    ${first}
+        """,
+    )
+    assert run.wait() == 0, run.text()
+    world.nothing_is_leased()
+
+
+def test_a_created_lease_comes_before_one_of_the_command_line(
+    world: World, boards: tuple[Process, Process], tmp_path: Path
+) -> None:
+    outside = world.ok("create", "lease", "-l", "vendor=acme", "--wait", "30", "-o", "name").strip()
+    try:
+        run = robot(
+            world,
+            tmp_path,
+            f"""\
+            *** Test Cases ***
+            Before And After
+                ${{lease}}    Create Lease    selector=vendor=acme
+                ${{info}}    Connect To Exporter    selector=vendor=acme
+                Should Be Equal    ${{info.lease}}    ${{lease}}
+                Disconnect From Exporter
+                Release Lease
+                ${{info}}    Connect To Exporter    selector=vendor=acme
+                Should Be Equal    ${{info.lease}}    {outside}
+            """,
+        )
+        assert run.wait() == 0, run.text()
+    finally:
+        world.ok("delete", "lease", outside)
 
 
 def test_failing_suite_releases(world: World, boards: tuple[Process, Process], tmp_path: Path) -> None:
