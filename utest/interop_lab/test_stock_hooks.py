@@ -88,7 +88,7 @@ def test_lease_whose_time_is_over_is_cleaned_up_and_the_board_goes_on(
     lab: Lab, stock: Installation, raw: RawClient
 ) -> None:
     with exporter(lab, stock, raw, "timed", hook("afterLease", "echo CLEANED")) as board:
-        lease = raw.lease(selector="hooks=timed", seconds=3)
+        lease = raw.lease(selector="hooks=timed", seconds=10)
         raw.until(lease, "Expired")
         board.until("CLEANED")
         raw.wait_for_board("hooks=timed")

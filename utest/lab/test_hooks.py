@@ -199,7 +199,7 @@ def test_f3_hook_in_a_file(board: Make, tmp_path: Any) -> None:
 
 def test_g1_lease_ends_without_hooks(board: Make) -> None:
     made = board()
-    run = made.start_shell("sleep", "600", options=("--duration", "2s"))
+    run = made.start_shell("sleep", "600", options=("--duration", "10s"))
     assert run.wait() == 129
     assert "Traceback" not in run.text()
     made.is_free()
@@ -207,7 +207,7 @@ def test_g1_lease_ends_without_hooks(board: Make) -> None:
 
 def test_g2_lease_ends_during_the_before_hook(board: Make) -> None:
     made = board(before="echo STARTED; sleep 600")
-    run = made.start_shell("true", options=("--duration", "3s"))
+    run = made.start_shell("true", options=("--duration", "10s"))
     run.until("STARTED")
     assert run.wait() == 1
     assert "Traceback" not in run.text()
@@ -216,7 +216,7 @@ def test_g2_lease_ends_during_the_before_hook(board: Make) -> None:
 
 def test_g3_lease_ends_right_after_the_before_hook(board: Make) -> None:
     made = board(before="sleep 1")
-    run = made.start_shell("sleep", "600", options=("--duration", "3s"))
+    run = made.start_shell("sleep", "600", options=("--duration", "10s"))
     assert run.wait() == 129
     made.is_free()
 

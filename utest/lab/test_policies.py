@@ -15,7 +15,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A lab where guests get boards on loan, and the team for an hour at most."""
     world = World(tmp_path_factory.mktemp("lab"))
     try:
-        world.start_controller({"leasePolicy": {"spotNotice": "2s"}})
+        world.start_controller({"leasePolicy": {"spotNotice": "8s"}})
         world.add_exporter("board", "kind=board")
         world.run_exporter("board")
         world.add_client("tom", "-l", "group=team")
@@ -83,7 +83,7 @@ def test_longest_duration_holds_for_requests_and_extensions(team: World) -> None
 def test_lease_that_cannot_be_extended_says_so_and_ends_in_time(team: World) -> None:
     file = team.home / "short.yaml"
     shown = yaml.safe_load(team.ok("admin", "get", "policy", "all", "-o", "yaml"))
-    shown["spec"]["policies"][1]["maximumDuration"] = "6s"
+    shown["spec"]["policies"][1]["maximumDuration"] = "12s"
     file.write_text(yaml.safe_dump(shown))
     team.ok("admin", "create", "policy", "-f", str(file))
     program = """
@@ -91,7 +91,7 @@ import threading
 from datetime import timedelta
 from jumpstarter.config.client import ClientConfigV1Alpha1
 over = threading.Event()
-with ClientConfigV1Alpha1.load("tom").lease(selector="kind=board", duration=timedelta(seconds=5)) as lease:
+with ClientConfigV1Alpha1.load("tom").lease(selector="kind=board", duration=timedelta(seconds=10)) as lease:
     lease.on_end(over.set)
     assert over.wait(60)
     print("over:", lease.ended)

@@ -161,7 +161,7 @@ def test_lease_is_extended_while_it_is_used(own_world: World, tmp_path: Path) ->
         "from datetime import timedelta\n"
         "from jumpstarter.config.client import resolve_client_config\n"
         "from jumpstarter.connection.lease import LeaseRequest, lease, client_of\n"
-        "request = LeaseRequest(selector='kind=board', duration=timedelta(seconds=2))\n"
+        "request = LeaseRequest(selector='kind=board', duration=timedelta(seconds=6))\n"
         "with lease(resolve_client_config(), request) as leased, client_of(leased) as client:\n"
         "    print('leased', flush=True)\n"
         f"    while not pathlib.Path({str(go_on)!r}).exists(): time.sleep(0.1)\n"
@@ -171,7 +171,7 @@ def test_lease_is_extended_while_it_is_used(own_world: World, tmp_path: Path) ->
     lease.until("leased")
 
     def twice_extended() -> bool:
-        return bool(world.leases()[0]["duration"] > 4)
+        return bool(world.leases()[0]["duration"] > 12)
 
     wait_for(twice_extended, "the lease was extended")
     go_on.touch()
@@ -181,7 +181,7 @@ def test_lease_is_extended_while_it_is_used(own_world: World, tmp_path: Path) ->
 
 
 def test_given_duration_ends_the_shell(world: World, board: Process) -> None:
-    shell = world.start("jmp", *SELECTOR, "--duration", "2s", "--", "sleep", "600")
+    shell = world.start("jmp", *SELECTOR, "--duration", "10s", "--", "sleep", "600")
     assert shell.wait() == 129
     assert "has ended" in shell.text()
     world.nothing_is_leased()

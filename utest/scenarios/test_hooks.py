@@ -245,7 +245,7 @@ def ends_cleanly(shell: Shell, board: Board) -> None:
 @pytest.mark.parametrize("client", CLIENTS)
 def test_hooks_G1_lease_timeout_without_hooks(peers: Peers, client: str) -> None:
     with peers.board(OURS, fresh("timeout")) as board:
-        shell = peers.shell(client, board.name, "sleep", "600", options=("--duration", "4"))
+        shell = peers.shell(client, board.name, "sleep", "600", options=("--duration", "10"))
         ends_cleanly(shell, board)
 
 
@@ -254,7 +254,7 @@ def test_hooks_G1_lease_timeout_without_hooks(peers: Peers, client: str) -> None
 def test_hooks_G2_lease_timeout_during_the_before_hook(peers: Peers, client: str, code: int) -> None:
     both = hooks(before("echo BEFORE; sleep 60; echo SLEPT"), after("echo AFTER"))
     with peers.board(OURS, fresh("during"), both) as board:
-        shell = peers.shell(client, board.name, "echo", "NEVER", options=("--duration", "4"))
+        shell = peers.shell(client, board.name, "echo", "NEVER", options=("--duration", "10"))
         assert shell.code == code
         assert "NEVER" not in shell.text
         assert "SLEPT" not in board.log
@@ -265,6 +265,6 @@ def test_hooks_G2_lease_timeout_during_the_before_hook(peers: Peers, client: str
 def test_hooks_G3_lease_timeout_just_after_the_before_hook(peers: Peers, client: str) -> None:
     both = hooks(before("echo BEFORE; sleep 2"), after("echo AFTER"))
     with peers.board(OURS, fresh("after"), both) as board:
-        shell = peers.shell(client, board.name, "sleep", "600", options=("--duration", "4"))
+        shell = peers.shell(client, board.name, "sleep", "600", options=("--duration", "10"))
         ends_cleanly(shell, board)
         assert "AFTER" in board.log
