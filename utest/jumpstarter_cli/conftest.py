@@ -154,7 +154,7 @@ class Running:
     def end(self, signum: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(signum)
-        _, err = self.process.communicate(timeout=20)
+        _, err = self.process.communicate(timeout=60)
         self.seen += err.splitlines(keepends=True)
         return self.process.returncode
 

@@ -101,7 +101,7 @@ def test_missing_option_without_anyone_to_ask_is_wrong_usage(cli: Cli) -> None:
 
 def test_missing_values_are_asked_for_on_a_terminal(cli: Cli) -> None:
     child = pexpect.spawn(
-        "jmp", ["config", "client", "create", "asked"], env=cli.environment, timeout=20, encoding="utf-8"
+        "jmp", ["config", "client", "create", "asked"], env=cli.environment, timeout=60, encoding="utf-8"
     )
     try:
         for question, answer in (

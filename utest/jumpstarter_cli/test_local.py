@@ -65,7 +65,7 @@ def test_start_after_a_kill_works(cli: Cli, board: Path) -> None:
     os.kill(pid, signal.SIGKILL)
     import select
 
-    assert select.select([descriptor], [], [], 10)[0]
+    assert select.select([descriptor], [], [], 60)[0]
     os.close(descriptor)
     assert cli.ok("jmp", "local", "stop") == "No local exporter is running.\n"
     cli.ok("jmp", "local", "start", "-c", str(board))

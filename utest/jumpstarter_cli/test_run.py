@@ -158,7 +158,7 @@ def test_client_waits_for_the_hook_and_shows_its_output(
     client.wait_for("INFO:exporter:beforeLease:preparing")
     gate.write_text("go\n")
     client.wait_for("^in$")
-    assert client.process.wait(20) == 0
+    assert client.process.wait(60) == 0
 
 
 def test_logs_of_a_remote_exporter_on_request(cli: Cli, board: Path, start: Callable[..., Running]) -> None:

@@ -24,7 +24,7 @@ SHELL = ("jmp", "shell", "--exporter", "example-local")
 def terminal(cli: Cli, *command: str) -> pexpect.spawn[str]:
     """Run *command* on a terminal of its own."""
     environment = {**cli.environment, "SHELL": "/bin/bash", "TERM": "dumb"}
-    return pexpect.spawn(command[0], list(command[1:]), env=environment, timeout=20, encoding="utf-8")
+    return pexpect.spawn(command[0], list(command[1:]), env=environment, timeout=60, encoding="utf-8")
 
 
 @pytest.mark.parametrize("script", ["exit 7", "exit 0", "kill -TERM $$"])
