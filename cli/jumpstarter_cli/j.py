@@ -102,13 +102,20 @@ def _commands_of(client: Any) -> click.Group:
     return group
 
 
+def _configure() -> None:
+    from .logs import QUIET, configure, quiet
+
+    configure("INFO")
+    os.environ[QUIET] = "1" if quiet() else "0"  # transfers look there
+
+
 def make() -> click.Group:
     """The ``j`` command group."""
-    from .logs import configure, level_option, quiet_option
+    from .logs import level_option, quiet_option
 
     return DriverGroup(
         "j",
-        callback=lambda: configure("INFO"),
+        callback=_configure,
         invoke_without_command=True,
         subcommand_metavar="COMMAND [ARGS]...",
         params=[level_option(), quiet_option()],

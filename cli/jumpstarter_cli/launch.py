@@ -16,6 +16,7 @@ from types import FrameType
 
 from jumpstarter_exporter.environment import session_environment
 
+from . import logs
 from .signals import wakeups
 
 COMMAND_NOT_FOUND = 127
@@ -116,6 +117,8 @@ def launch(
         be run.
     """
     environment = session_environment(os.environ, surroundings.environment())
+    if logs.quiet():
+        environment[logs.QUIET] = "1"
     interactive = not command
     if interactive:
         arguments, extra = shell_command(user_shell(os.environ), surroundings.name, profiles=profiles)

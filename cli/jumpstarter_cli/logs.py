@@ -6,6 +6,7 @@ Results go to standard output and nothing else does, so ``x=$(j power read)`` ho
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -13,6 +14,9 @@ import click
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMAT = "%(levelname)s:%(name)s:%(message)s"
+
+#: The environment variable that is 1 where everything is quiet: in the shell of ``jmp -q shell``, and in ``j -q``.
+QUIET = "JMP_QUIET"
 
 _requested: str | None = None
 
@@ -71,7 +75,7 @@ def _set_level(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 def _set_quiet(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value and _requested is None:
+    if (value or os.environ.get(QUIET) == "1") and _requested is None:
         request("ERROR")
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
+import subprocess
+import termios
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -252,3 +256,51 @@ def test_log_lines_never_reach_standard_output(cli: Cli, board: Path) -> None:
     result = cli.run(*SHELL, "j", "--log-level", "INFO", "power", "cycle", "--wait", "0")
     assert (result.code, result.out) == (0, "ok\n")
     assert "Power cycling" in result.err
+
+
+def on_a_terminal(cli: Cli, *command: str) -> tuple[str, str]:
+    """Run *command*, which must succeed: its standard output, and what a terminal shows of its standard error."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    environment = {**cli.environment, "TERM": "xterm"}
+    try:
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True, timeout=60
+        )
+        os.write(theirs, b"<end>")
+        shown = b""
+        while not shown.endswith(b"<end>"):
+            shown += os.read(ours, 65536)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return done.stdout, shown.decode().removesuffix("<end>")
+
+
+@pytest.mark.parametrize(
+    ("jmp", "j", "quiet"),
+    [
+        ((), (), False),
+        ((), ("-q",), True),
+        ((), ("--log-level", "ERROR"), True),
+        (("-q",), (), True),
+        (("-q",), ("--log-level", "INFO"), False),
+    ],
+)
+def test_progress_of_a_transfer_is_shown_unless_quiet(
+    cli: Cli, board: Path, tmp_path: Path, jmp: tuple[str, ...], j: tuple[str, ...], quiet: bool
+) -> None:
+    image = tmp_path / "card.img"
+    image.write_bytes(bytes(1000))
+    shell = ("jmp", *jmp, *SHELL[1:])
+    out, shown = on_a_terminal(cli, *shell, "j", *j, "storage", "write-local-file", str(image))
+    assert out == "ok\n"
+    assert shown == "" if quiet else "card.img: 100%" in shown
+
+
+def test_a_quiet_shell_shows_errors_only(cli: Cli, board: Path) -> None:
+    result = cli.run("jmp", "-q", *SHELL[1:], "j", "power", "cycle", "--wait", "0")
+    assert (result.code, result.out, result.err) == (0, "ok\n", "")
+    result = cli.run("jmp", "-q", *SHELL[1:], "j", "powr")
+    assert result.code == 2
+    assert "No such command 'powr'" in result.error

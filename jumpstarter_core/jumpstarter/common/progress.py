@@ -1,4 +1,7 @@
-"""How far a transfer has come: a bar on a terminal, a line now and then elsewhere; always on standard error."""
+"""How far a transfer has come: a bar on a terminal, a line now and then elsewhere; always on standard error.
+
+With ``JMP_QUIET=1`` in the environment, which is how ``j -q`` and ``jmp -q shell`` say it, nothing is shown.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,10 @@ class Progress(AbstractContextManager["Progress"]):
         self._done = 0
         self._next_line = time.monotonic() + LINE_INTERVAL
         self._bar: Any = None
+        self._quiet = os.environ.get("JMP_QUIET") == "1"
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        if not self._quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -49,7 +53,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
-        elif time.monotonic() >= self._next_line:
+        elif not self._quiet and time.monotonic() >= self._next_line:
             self._next_line += LINE_INTERVAL
             sys.stderr.write(f"{self._label}: {self._text()}\n")
 

@@ -13,6 +13,8 @@ JMP_EXPORTER_LABELS = "JMP_EXPORTER_LABELS"
 """Labels of the surrounding shell's exporter: ``key=value,key=value``."""
 JMP_LEASE = "JMP_LEASE"
 """Name of the lease in use, or to use."""
+JMP_QUIET = "JMP_QUIET"
+"""``1`` in a quiet shell: commands show errors only, transfers no progress."""
 
 JMP_CLIENT_CONFIG_HOME = "JMP_CLIENT_CONFIG_HOME"
 """Replaces ``$XDG_CONFIG_HOME/jumpstarter`` as the place of the user's configuration files."""

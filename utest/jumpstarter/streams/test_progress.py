@@ -88,8 +88,21 @@ def test_without_a_terminal_there_are_lines_now_and_then(
     assert capsys.readouterr().err == "image.bin: 1.0 MiB\n"
 
 
-@pytest.mark.parametrize(("term", "bar"), [("xterm", True), ("dumb", False)])
-def test_a_terminal_shows_a_bar_unless_it_is_dumb(term: str, bar: bool) -> None:
+def test_nothing_is_said_where_it_shall_be_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("jumpstarter.common.progress.LINE_INTERVAL", 0.0)
+    monkeypatch.setenv("JMP_QUIET", "1")
+    with Progress("image.bin", 4 * MIB) as bar:
+        bar.add(MIB)
+    transfer()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("term", "quiet", "bar"), [("xterm", "", True), ("dumb", "", False), ("xterm", "1", False)]
+)
+def test_a_terminal_shows_a_bar_unless_it_is_dumb_or_shall_be_quiet(term: str, quiet: str, bar: bool) -> None:
     code = (
         "from jumpstarter.common.progress import Progress\n"
         "with Progress('image.bin', 100) as progress: progress.add(100)\n"
@@ -101,7 +114,7 @@ def test_a_terminal_shows_a_bar_unless_it_is_dumb(term: str, bar: bool) -> None:
             [sys.executable, "-c", code],
             stdout=subprocess.PIPE,
             stderr=theirs,
-            env={**os.environ, "TERM": term},
+            env={**os.environ, "TERM": term, "JMP_QUIET": quiet},
             check=True,
             timeout=60,
         )
