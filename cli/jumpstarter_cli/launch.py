@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from .signals import wakeups
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
 FALLBACK_SHELL = "/bin/sh"
+#: Seconds after which a shell that was told to hang up is told again: bash forgets a SIGHUP that comes while it turns to
+#: reading the terminal, until the next key.
+HANG_UP_AGAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -137,15 +141,17 @@ def launch(
             return COMMAND_NOT_EXECUTABLE
         relay.attach(child, interactive)
         if hang_up_when is not None:
-            hang_up_when(lambda: child.send_signal(signal.SIGHUP))
-        code = _wait(child)
+            hang_up_when(lambda: relay.send(signal.SIGHUP))
+        code = _wait(child, relay)
     return 128 - code if code < 0 else code
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
+def _wait(child: subprocess.Popen[bytes], relay: _Relay) -> int:
     with _handling(signal.SIGCHLD, lambda signum, frame: None), wakeups() as wait:
         while (code := child.poll()) is None:
-            wait()
+            wait(HANG_UP_AGAIN if relay.interactive else None)
+            if relay.hung_up is not None and time.monotonic() - relay.hung_up >= HANG_UP_AGAIN:
+                relay.send(signal.SIGHUP)
     return code
 
 
@@ -154,26 +160,31 @@ class _Relay:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
-        self._interactive = False
         self._early: list[int] = []
+        self.interactive = False
+        #: When an interactive shell was told last to hang up, in seconds of the monotonic clock; None: it was not.
+        self.hung_up: float | None = None
 
     def attach(self, child: subprocess.Popen[bytes], interactive: bool) -> None:
-        self._child, self._interactive = child, interactive
+        """Send to *child* from now on, and what came before."""
+        self._child, self.interactive = child, interactive
         for signum in self._early:
-            self._send(child, signum)
+            self.send(signum)
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         if signum in (signal.SIGINT, signal.SIGQUIT) and _terminal_signals_us():
             return  # the child is in the same foreground group, or has the terminal to itself
+        self.send(signum)
+
+    def send(self, signum: int) -> None:
+        """Pass *signum* on. On any thread."""
         if self._child is None:
             self._early.append(signum)
-        else:
-            self._send(self._child, signum)
-
-    def _send(self, child: subprocess.Popen[bytes], signum: int) -> None:
-        if self._interactive and signum == signal.SIGTERM:
+            return
+        if self.interactive and signum in (signal.SIGTERM, signal.SIGHUP):
             signum = signal.SIGHUP
-        child.send_signal(signum)
+            self.hung_up = time.monotonic()
+        self._child.send_signal(signum)
 
 
 @contextmanager

@@ -17,10 +17,11 @@ from typing import NoReturn
 
 
 @contextmanager
-def wakeups() -> Iterator[Callable[[], None]]:
+def wakeups() -> Iterator[Callable[..., None]]:
     """Gives a function that blocks until a signal with a Python handler has come since its last call.
 
-    The handlers have run when it returns, so one that raises raises from it. For the main thread only.
+    Its argument is how many seconds it blocks at the most; without one, or with None, there is no limit. The handlers have
+    run when it returns, so one that raises raises from it. For the main thread only.
     """
     receiver, sender = socket.socketpair()
     with receiver, sender:
@@ -29,9 +30,9 @@ def wakeups() -> Iterator[Callable[[], None]]:
         before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
         try:
 
-            def wait() -> None:
-                select.select([receiver], [], [])
-                receiver.recv(4096)
+            def wait(timeout: float | None = None) -> None:
+                if select.select([receiver], [], [], timeout)[0]:
+                    receiver.recv(4096)
 
             yield wait
         finally:

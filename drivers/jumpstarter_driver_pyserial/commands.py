@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -141,9 +142,12 @@ def _receive(stream: BlockingStream, target: IO[bytes]) -> None:
             target.flush()
     except EndOfStream:
         click.echo("The serial port's stream ended", err=True)
-    except (ClosedResourceError, BrokenPipeError):
-        # Interrupted, or nobody reads stdout any more (`| head`): both are normal ends.
+    except ClosedResourceError:
+        # Interrupted: a normal end.
         return
+    except BrokenPipeError:
+        # Nobody reads stdout any more (`| head`): a normal end, too, unless the interpreter flushes what is left into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), target.fileno())
 
 
 def _send(stream: BlockingStream) -> None:
@@ -161,7 +165,6 @@ def _send(stream: BlockingStream) -> None:
 def _chunks(source: IO[bytes]) -> Iterator[bytes]:
     """What *source* has, as it comes."""
     import io
-    import os
 
     try:
         # By descriptor: a thread that is blocked in a buffered read would stop the interpreter from ending.

@@ -213,6 +213,18 @@ def test_interactive_shell_ends_with_sigterm(cli: Cli, board: Path) -> None:
     assert child.exitstatus == 128 + signal.SIGHUP
 
 
+def test_shell_that_forgets_to_hang_up_is_told_again(cli: Cli, board: Path, tmp_path: Path) -> None:
+    shell = tmp_path / "forgetful"
+    shell.write_text("#!/bin/sh\ntrap 'trap - HUP' HUP\necho up\nwhile :; do sleep 0.1; done\n")
+    shell.chmod(0o755)
+    running = cli.popen(*SHELL, env={"SHELL": str(shell)})
+    with running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "up\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 128 + signal.SIGHUP
+
+
 @pytest.mark.parametrize("shell", ["/bin/bash", "/usr/bin/zsh", "/usr/bin/fish", "/bin/sh"])
 def test_prompt_holds_the_name_and_nothing_a_shell_would_run(shell: str) -> None:
     command, variables = shell_command(shell, "lab-1.board")

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pexpect
 import pytest
+from jumpstarter_driver_pyserial.commands import _receive
 
 RUN = """
 import sys
@@ -156,6 +157,18 @@ def test_pipe_ends_when_nobody_reads_its_output(start: Start, board: Any) -> Non
         board_is_read = select.select([], [board.far], [], 0.05)
         assert board_is_read
     assert process.returncode == 0
+
+
+def test_nothing_is_flushed_to_a_reader_that_is_gone() -> None:
+    class Chatter:
+        def receive(self) -> bytes:
+            return b"x"
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    # Closing flushes what is left, as the interpreter's end does.
+    with os.fdopen(writing, "wb") as target:
+        _receive(cast("Any", Chatter()), target)
 
 
 def test_console_needs_a_terminal(start: Start) -> None:
