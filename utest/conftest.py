@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+from jumpstarter.common.loop import EventLoop
 
 ROOT = Path(__file__).resolve().parents[1]
 UBOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")
@@ -16,6 +18,9 @@ UBOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for deaf in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
     signal.signal(deaf, signal.SIG_DFL)
+
+# Loops of tests come and go: what a call of gRPC has to tell after the end of its own loop fails no test that comes later.
+asyncio.new_event_loop = asyncio.events.new_event_loop = EventLoop
 
 
 @pytest.fixture(scope="session")

@@ -126,12 +126,14 @@ def _run_portal(started: Future[BlockingPortal]) -> None:
     import anyio
     from anyio.from_thread import BlockingPortal
 
+    from .loop import EventLoop
+
     async def serve() -> None:
         async with BlockingPortal() as portal:
             started.set_result(portal)
             await portal.sleep_until_stopped()
 
-    anyio.run(serve, backend="asyncio")
+    anyio.run(serve, backend="asyncio", backend_options={"loop_factory": EventLoop})
 
 
 async def _running_loop() -> asyncio.AbstractEventLoop:

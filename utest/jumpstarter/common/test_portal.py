@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
+import grpc
 import pytest
+from jumpstarter.common.loop import EventLoop
 from jumpstarter.common.portal import LazyPortal
 
 WAIT = 60.0
@@ -89,3 +93,64 @@ def test_code_that_tries_to_end_the_loop_fails_alone(portal: LazyPortal, error: 
     with pytest.raises(RuntimeError, match=f"{error.__name__} was raised"):
         portal.run(end())
     assert portal.run(answer()) == 42
+
+
+@contextmanager
+def answering(release: threading.Event) -> Iterator[str]:
+    """The address of a server that answers /test/fast at once, and /test/slow on *release*."""
+
+    def slow(request: bytes, context: Any) -> bytes:
+        release.wait(WAIT)
+        return b"slow"
+
+    def fast(request: bytes, context: Any) -> bytes:
+        return b"fast"
+
+    handlers = {method.__name__: grpc.unary_unary_rpc_method_handler(method) for method in (slow, fast)}
+    server = grpc.server(ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        release.set()
+        server.stop(None).wait(WAIT)
+
+
+async def begin(address: str) -> Any:
+    """A call that is under way, with its channel."""
+    channel = grpc.aio.insecure_channel(address)
+    await channel.channel_ready()
+    slow = channel.unary_unary("/test/slow")(b"")
+    await channel.unary_unary("/test/fast")(b"")
+    return channel, slow
+
+
+async def call(address: str, release: threading.Event) -> bytes:
+    async with grpc.aio.insecure_channel(address) as channel:
+        method = channel.unary_unary("/test/fast")
+        await method(b"")
+        release.set()
+        for _ in range(20):  # the other loop's call ends meanwhile
+            await method(b"")
+        return await method(b"")
+
+
+def test_a_call_that_outlives_its_loop_disturbs_no_other_loop(caplog: pytest.LogCaptureFixture) -> None:
+    release = threading.Event()
+    with answering(release) as address:
+        first, second = LazyPortal("the first"), LazyPortal("the second")
+        under_way = first.run(begin(address))
+        first.close()
+        assert second.run(call(address, release)) == b"fast"
+        second.close()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+    del under_way
+
+
+def test_what_is_not_grpcs_is_told_that_the_loop_is_closed() -> None:
+    loop = EventLoop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_soon_threadsafe(print)
