@@ -1,4 +1,8 @@
-"""The controller, killed at random moments under load and started again, keeps its word."""
+"""The controller, killed at random moments under load and started again, keeps its word.
+
+Several clients own leases whose names the controller made up. They try nothing again: those of `utest/crash`, which do, all are
+one client and name their leases themselves.
+"""
 
 from __future__ import annotations
 
