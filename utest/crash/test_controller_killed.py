@@ -1,7 +1,7 @@
 """The controller is killed under load, again and again: no lease is lost, doubled or shortened, and everybody goes on.
 
-Clients try again, exporters keep their sessions, and leases expire in time. What is told to several clients that try nothing again
-is looked at by `utest/interop_lab/test_killed_controller.py`.
+Clients try again, exporters keep their sessions, and leases expire in time. What is told to several clients that try
+nothing again is looked at by `utest/interop_lab/test_killed_controller.py`.
 """
 
 from __future__ import annotations
