@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from jumpstarter.client.lab import identity
+from jumpstarter.config.grpc import identity
 from jumpstarter_protocol import lab_pb2, lab_pb2_grpc
 
 NAMESPACE = "default"

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from jumpstarter.client.lab import identity
 from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.config.grpc import identity
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc, lab_pb2
 
 from .answering import answer

@@ -14,8 +14,9 @@ from queue import SimpleQueue
 from typing import Any
 
 import grpc
-from jumpstarter.client.lab import Lab, Lease, LeaseEvent, identity
+from jumpstarter.client.lab import Lab, Lease, LeaseEvent
 from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.config.grpc import identity
 from jumpstarter_protocol import client_pb2, client_pb2_grpc, lab_pb2
 
 from .answering import answer

@@ -150,7 +150,7 @@ class Admin:
     """Calls of AdminService. Raises LeaseError or ConnectionError with the controller's reason."""
 
     def __init__(self, stub: Any, access: Access, token: str) -> None:
-        from jumpstarter.client.lab import identity
+        from jumpstarter.config.grpc import identity
 
         self.access = access
         self._stub = stub

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
-from jumpstarter.client.lab import identity
 from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.config.grpc import identity
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 
 #: Seconds between attempts to reach the controller.

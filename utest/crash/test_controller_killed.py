@@ -17,8 +17,8 @@ from typing import Any
 
 import grpc
 import pytest
-from jumpstarter.client.lab import identity
 from jumpstarter.config.client import ClientConfigV1Alpha1
+from jumpstarter.config.grpc import identity
 from jumpstarter_controller.model import Lease, LeaseState
 from jumpstarter_controller.store import open_store
 from jumpstarter_protocol import lab_pb2, lab_pb2_grpc

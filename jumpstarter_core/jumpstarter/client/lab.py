@@ -16,6 +16,9 @@ from jumpstarter_protocol import client_pb2 as pb
 
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError, LeaseError
+from jumpstarter.config.grpc import identity
+
+from .requests import Requests
 
 if TYPE_CHECKING:
     from .watch import LeaseWatch
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
 CALL_TIMEOUT: Final = 30.0
 #: Trailing metadata in which our controller tells the kind of a refusal.
 REFUSAL_KEY: Final = "x-jmp-refusal"
-#: Entries of a list that are asked for at a time.
-PAGE_SIZE: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,68 +181,51 @@ def split_name(resource: str, kind: str) -> tuple[str, str]:
     return parts[1], parts[3]
 
 
-def identity(kind: str, namespace: str, name: str, token: str) -> tuple[tuple[str, str], ...]:
-    """The metadata by which a controller knows its caller, in the order in which stock peers send it."""
-    return (
-        ("jumpstarter-kind", kind),
-        ("jumpstarter-namespace", namespace),
-        ("jumpstarter-name", name),
-        ("authorization", f"Bearer {token}"),
-    )
-
-
 class Lab:
-    """Calls of a controller over *channel*, as the client *name* of *namespace*."""
+    """Calls of a controller over *channel*, as the client *name* of *namespace*.
 
-    def __init__(self, channel: grpc.Channel, namespace: str, name: str, token: str) -> None:
+    *token* is None where the channel itself tells the controller who calls.
+    """
+
+    def __init__(self, channel: grpc.Channel, namespace: str, name: str, token: str | None) -> None:
         from jumpstarter_protocol.jumpstarter.client.v1 import client_pb2_grpc
 
         self.namespace = namespace
         self.name = name
+        self._requests = Requests(namespace)
         self._channel = channel
         self._stub: Any = client_pb2_grpc.ClientServiceStub(channel)  # type: ignore[no-untyped-call]
-        self._metadata = identity("Client", namespace, name, token)
+        self._metadata = () if token is None else identity("Client", namespace, name, token)
 
     @property
     def parent(self) -> str:
         """The resource name of the namespace."""
-        return f"namespaces/{self.namespace}"
+        return self._requests.parent
 
     def resource(self, kind: str, name: str) -> str:
         """The resource name of one of the namespace's objects."""
-        return f"{self.parent}/{kind}/{name}"
+        return self._requests.resource(kind, name)
 
     def get_exporter(self, name: str, *, show_hidden_labels: bool = False) -> Exporter:
         """One exporter."""
-        request = pb.GetExporterRequest(
-            name=self.resource("exporters", name), show_hidden_labels=show_hidden_labels
-        )
+        request = self._requests.get_exporter(name, show_hidden_labels)
         return Exporter.from_proto(self._call(self._stub.GetExporter, request))
 
     def list_exporters(self, selector: str = "", *, show_hidden_labels: bool = False) -> list[Exporter]:
         """The exporters that *selector* selects."""
-        request = pb.ListExportersRequest(
-            parent=self.parent, page_size=PAGE_SIZE, filter=selector, show_hidden_labels=show_hidden_labels
-        )
+        request = self._requests.list_exporters(selector, show_hidden_labels=show_hidden_labels)
         pages = self._pages(self._stub.ListExporters, request)
         return [Exporter.from_proto(item) for page in pages for item in page.exporters]
 
     def get_lease(self, name: str) -> Lease:
         """One lease."""
-        request = pb.GetLeaseRequest(name=self.resource("leases", name))
-        return Lease.from_proto(self._call(self._stub.GetLease, request))
+        return Lease.from_proto(self._call(self._stub.GetLease, self._requests.get_lease(name)))
 
     def list_leases(
         self, selector: str = "", *, only_active: bool = True, tag_filter: str = ""
     ) -> list[Lease]:
         """The leases whose labels *selector* selects, and whose tags *tag_filter* does; of all clients."""
-        request = pb.ListLeasesRequest(
-            parent=self.parent,
-            page_size=PAGE_SIZE,
-            filter=selector,
-            only_active=only_active,
-            tag_filter=tag_filter,
-        )
+        request = self._requests.list_leases(selector, only_active=only_active, tag_filter=tag_filter)
         pages = self._pages(self._stub.ListLeases, request)
         return [Lease.from_proto(item) for page in pages for item in page.leases]
 
@@ -258,15 +242,16 @@ class Lab:
         allow_disabled: bool = False,
     ) -> Lease:
         """Ask for a lease of what *selector* selects, or of the exporter *exporter_name*. Raises LeaseError when refused."""
-        lease = pb.Lease(
-            selector=selector, allow_disabled=allow_disabled, tags=tags or {}, context=context or {}
+        request = self._requests.create_lease(
+            selector=selector,
+            exporter_name=exporter_name,
+            duration=duration,
+            begin_time=begin_time,
+            lease_id=lease_id,
+            tags=tags,
+            context=context,
+            allow_disabled=allow_disabled,
         )
-        lease.duration.FromTimedelta(duration)
-        if exporter_name:
-            lease.exporter_name = exporter_name
-        if begin_time is not None:
-            lease.begin_time.FromDatetime(begin_time.astimezone(UTC))
-        request = pb.CreateLeaseRequest(parent=self.parent, lease_id=lease_id, lease=lease)
         return Lease.from_proto(self._call(self._stub.CreateLease, request))
 
     def update_lease(
@@ -279,29 +264,18 @@ class Lab:
         to_client: str | None = None,
     ) -> Lease:
         """Change a lease's times, or give it to the client *to_client*. Raises LeaseError when refused."""
-        lease, paths = pb.Lease(name=self.resource("leases", name)), []
-        if duration is not None:
-            lease.duration.FromTimedelta(duration)
-            paths.append("duration")
-        for field_name, value in (("begin_time", begin_time), ("end_time", end_time)):
-            if value is not None:
-                getattr(lease, field_name).FromDatetime(value.astimezone(UTC))
-                paths.append(field_name)
-        if to_client is not None:
-            lease.client = self.resource("clients", to_client)
-            paths.append("client")
-        request = pb.UpdateLeaseRequest(lease=lease)
-        request.update_mask.paths.extend(paths)
+        request = self._requests.update_lease(
+            name, duration=duration, begin_time=begin_time, end_time=end_time, to_client=to_client
+        )
         return Lease.from_proto(self._call(self._stub.UpdateLease, request))
 
     def delete_lease(self, name: str, timeout: float = CALL_TIMEOUT) -> None:
         """End a lease; the controller gets *timeout* seconds to answer."""
-        request = pb.DeleteLeaseRequest(name=self.resource("leases", name))
-        self._call(self._stub.DeleteLease, request, timeout)
+        self._call(self._stub.DeleteLease, self._requests.delete_lease(name), timeout)
 
     def rotate_token(self) -> tuple[str, datetime]:
         """A new token for this client, and when it expires."""
-        answer = self._call(self._stub.RotateToken, pb.RotateTokenRequest(parent=self.parent))
+        answer = self._call(self._stub.RotateToken, self._requests.rotate_token())
         return answer.token, answer.expiry.ToDatetime(tzinfo=UTC)
 
     def watch_lease(self, name: str, timeout: float | None = None) -> LeaseWatch:

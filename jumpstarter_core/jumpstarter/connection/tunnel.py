@@ -56,8 +56,8 @@ async def _running(
     from jumpstarter_protocol import jumpstarter_pb2_grpc
 
     from jumpstarter.client.dial import Dialer
-    from jumpstarter.client.lab import identity
     from jumpstarter.client.proxy import proxying
+    from jumpstarter.config.grpc import identity
 
     endpoint, token = require_controller(config)
     async with AsyncExitStack() as stack:
