@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -37,12 +38,26 @@ __all__ = [
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass
 class _OpenFile:
     path: str
     mode: Mode
     file: Any
     is_new: bool
+
+    def close(self) -> None:
+        """Close the file, also for the system: opendal keeps one open that it could not close, until nobody refers to it."""
+        file, self.file = self.file, _closed_file()
+        try:
+            file.close()
+        finally:
+            del file  # the error's traceback refers to everything here
+
+
+def _closed_file() -> BytesIO:
+    file = BytesIO()
+    file.close()
+    return file
 
 
 @dataclass(kw_only=True)
@@ -126,7 +141,7 @@ class Opendal(Driver):
             return
         try:
             with storage_errors(f"write {opened.path!r}"):
-                opened.file.close()
+                opened.close()
         except BaseException:
             self._remove_part(opened)
             raise
@@ -181,7 +196,7 @@ class Opendal(Driver):
     def _close_quietly(self, opened: _OpenFile) -> None:
         # Its failure is being reported already, or its client has gone: a second error has no reader.
         with suppress(OSError, NotImplementedError), storage_errors("close"):
-            opened.file.close()
+            opened.close()
 
     def _remove_part(self, opened: _OpenFile) -> None:
         if opened.is_new:

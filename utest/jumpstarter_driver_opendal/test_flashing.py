@@ -6,7 +6,7 @@ import lzma
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -305,22 +305,50 @@ def test_a_failed_upload_leaves_no_file_and_no_handle(
     assert opendal.read_bytes("new") == b"works"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk_is_empty_again_after_the_error(tmp_path: Path, image: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
     import subprocess
 
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
-    try:
-        with serve(Opendal(scheme="fs", kwargs={"root": str(disk)})) as client:
-            with pytest.raises(DriverError, match="No space left on device"):
-                client.write_from_path("big", image)
-            assert list(disk.iterdir()) == []
-            client.write_bytes("small", b"fits")
-            assert client.read_bytes("small") == b"fits"
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    yield disk
+    # Lazily: a mount that a failed test leaves would be in the way of all later ones.
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def open_below(folder: Path) -> list[str]:
+    """The files in *folder* that this process has open."""
+    descriptors = Path("/proc/self/fd").iterdir()
+    targets = [str(each.readlink()) for each in descriptors if each.is_symlink()]
+    return [target for target in targets if target.startswith(str(folder))]
+
+
+def test_a_full_disk_is_empty_again_after_the_error(small_disk: Path, image: Path) -> None:
+    with serve(Opendal(scheme="fs", kwargs={"root": str(small_disk)})) as client:
+        with pytest.raises(DriverError, match="No space left on device"):
+            client.write_from_path("big", image)
+        assert list(small_disk.iterdir()) == []
+        client.write_bytes("small", b"fits")
+        assert client.read_bytes("small") == b"fits"
+
+
+def test_a_file_that_cannot_be_closed_does_not_stay_open(small_disk: Path) -> None:
+    driver = Opendal(scheme="fs", kwargs={"root": str(small_disk)})
+    number = driver.open("big", "wb")
+    with suppress(OSError):
+        for _ in range(4):
+            driver._files[number].file.write(bytes(1 << 20))
+    assert open_below(small_disk) != []
+    # The error is kept, and with it what its traceback refers to.
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        driver.file_close(number)
+    assert open_below(small_disk) == []
+    assert caught.value.__traceback__ is not None
+    assert list(small_disk.iterdir()) == []
 
 
 class Broken:
