@@ -167,7 +167,7 @@ class LeaseSession:
                 )
             message = f"{HOOK_WARNING_PREFIX}{problem}" if problem else message
         # Only the session's clients are told now: for the controller the board is free when the drivers are closed.
-        session.update_status(ExporterStatus.AVAILABLE, message)
+        session.status.update(ExporterStatus.AVAILABLE, message)
         if self._ended.is_set() and not self.gone.is_set():
             await self._release(ExporterStatus.AVAILABLE, grace=RELEASE_GRACE)
         return Outcome()
@@ -175,7 +175,7 @@ class LeaseSession:
     async def _fail(self, session: Session, hook: Hook, status: ExporterStatus, problem: str) -> Outcome:
         """A hook failed whose failure ends the lease. Its client learns why before the session is closed."""
         logger.error("lease %s: %s; onFailure is %s", self.name, problem, hook.on_failure.value)
-        session.update_status(status, problem)
+        session.status.update(status, problem)
         # The controller lets nobody in any more once it knows: a client that is on its way is to see what the hook printed.
         await first_of(self.gone, self.stopping, timeout=FAILURE_GRACE)
         self._reporter.report(status, problem)
@@ -184,7 +184,7 @@ class LeaseSession:
         return Outcome(stop=hook.on_failure is OnFailure.EXIT)
 
     def _tell(self, session: Session, status: ExporterStatus, message: str) -> None:
-        session.update_status(status, message)
+        session.status.update(status, message)
         self._reporter.report(status, message)
 
     async def _release(self, status: ExporterStatus, grace: float = 0.0) -> None:

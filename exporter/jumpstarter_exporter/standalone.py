@@ -57,7 +57,7 @@ def standalone_lease(session: Session, hooks: Hooks, hook_socket: str) -> Iterat
     try:
         message = ""
         if hooks.before:
-            session.update_status(ExporterStatus.BEFORE_LEASE_HOOK, "Running beforeLease hook")
+            session.status.update(ExporterStatus.BEFORE_LEASE_HOOK, "Running beforeLease hook")
             message = _run(
                 session,
                 hooks.before,
@@ -65,12 +65,12 @@ def standalone_lease(session: Session, hooks: Hooks, hook_socket: str) -> Iterat
                 LogSource.BEFORE_LEASE_HOOK,
                 ExporterStatus.BEFORE_LEASE_HOOK_FAILED,
             )
-        session.update_status(ExporterStatus.LEASE_READY, message or "Ready for commands")
+        session.status.update(ExporterStatus.LEASE_READY, message or "Ready for commands")
         try:
             yield
         finally:
             if hooks.after:
-                session.update_status(ExporterStatus.AFTER_LEASE_HOOK, "Running afterLease hook")
+                session.status.update(ExporterStatus.AFTER_LEASE_HOOK, "Running afterLease hook")
                 _run(
                     session,
                     hooks.after,
@@ -79,7 +79,7 @@ def standalone_lease(session: Session, hooks: Hooks, hook_socket: str) -> Iterat
                     ExporterStatus.AFTER_LEASE_HOOK_FAILED,
                 )
     finally:
-        session.update_status(ExporterStatus.OFFLINE, "Exporter shutting down")
+        session.status.update(ExporterStatus.OFFLINE, "Exporter shutting down")
 
 
 def _run(session: Session, hook: Hook, socket: str, source: LogSource, failed: ExporterStatus) -> str:
@@ -94,5 +94,5 @@ def _run(session: Session, hook: Hook, socket: str, source: LogSource, failed: E
     if hook.on_failure is OnFailure.WARN:
         logger.warning("%s", result.problem)
         return WARNING_PREFIX + result.problem
-    session.update_status(failed, result.problem)
+    session.status.update(failed, result.problem)
     raise HookFailed(f"{result.problem}; onFailure is {hook.on_failure.value}, so the exporter stops")

@@ -45,12 +45,14 @@ NAMES: dict[str, str] = {
     "jumpstarter.common.oci": (
         "OciCredentials parse_oci_registry read_auth_file_credentials resolve_oci_credentials"
     ),
-    "jumpstarter.common.resources": "ClientStreamResource PresignedRequestResource Resource",
+    "jumpstarter.common.resources": "ClientStreamResource PresignedRequestResource Resource ResourceMetadata",
     "jumpstarter.common.serde": "encode_value decode_value",
     "jumpstarter.common.storage": (
         "wait_for_storage_device write_to_storage_device read_from_storage_device"
     ),
-    "jumpstarter.common.streams": "ResourceStreamRequest DriverStreamRequest StreamRequest",
+    "jumpstarter.common.streams": (
+        "ResourceStreamRequest DriverStreamRequest StreamRequest StreamRequestMetadata connect_router_stream"
+    ),
     "jumpstarter.common.tempfile": "TemporarySocket TemporaryTcpListener TemporaryUnixListener",
     "jumpstarter.common.utils": "serve serve_async env env_with_metadata ExporterMetadata",
     "jumpstarter.exporter": "Session",
@@ -75,7 +77,9 @@ NAMES: dict[str, str] = {
 }
 
 MEMBERS: dict[str, str] = {
-    "jumpstarter.driver.Driver": "client close reset extra_labels report enumerate resource name",
+    "jumpstarter.driver.Driver": (
+        "client close reset extra_labels report enumerate resource name driver_type DriverCall StreamingDriverCall Stream"
+    ),
     "jumpstarter.client.core.AsyncDriverClient": (
         "call_async streamingcall_async stream_async resource_async log_stream_async get_status_async "
         "check_exporter_status wait_for_lease_ready end_session_async wait_for_hook_status status_monitor_async "
@@ -84,12 +88,23 @@ MEMBERS: dict[str, str] = {
     "jumpstarter.client.DriverClient": "call streamingcall stream log_stream open_stream close",
     "jumpstarter.exporter.Session": (
         "serve_port_async serve_multi_port_async serve_tcp_async serve_tcp_and_unix_async serve_unix_async "
-        "serve_unix_with_hook_socket_async serve_unix update_status add_logger_source context_log_source"
+        "serve_unix_with_hook_socket_async serve_unix update_status add_logger_source context_log_source "
+        "lease_context __getitem__"
     ),
     "jumpstarter.common.utils.ExporterMetadata": "from_env",
 }
 
 CALLS: dict[str, str] = {
+    "jumpstarter.common.streams.connect_router_stream": "endpoint token stream tls_config grpc_options",
+    "jumpstarter.driver.Driver.DriverCall": "self request context",
+    "jumpstarter.driver.Driver.StreamingDriverCall": "self request context",
+    "jumpstarter.driver.Driver.Stream": "self request context",
+    "jumpstarter.driver.Driver.resource": "self handle timeout",
+    "jumpstarter.exporter.Session.serve_port_async": "self port",
+    "jumpstarter.exporter.Session.serve_tcp_async": "self host port tls_credentials interceptors",
+    "jumpstarter.exporter.Session.serve_tcp_and_unix_async": "self host port unix_path tls_credentials interceptors",
+    "jumpstarter.exporter.Session.update_status": "self status message",
+    "jumpstarter.exporter.logging.LogHandler": "queue source",
     "jumpstarter.common.tempfile.TemporaryTcpListener": (
         "handler local_host local_port family backlog reuse_port"
     ),
@@ -123,8 +138,10 @@ CALLS: dict[str, str] = {
 
 
 def find(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    """What *path* names; in a class if the part before the last begins with a capital letter."""
+    owner, _, name = path.rpartition(".")
+    is_class = owner.rpartition(".")[2][0].isupper()
+    return getattr(find(owner) if is_class else importlib.import_module(owner), name)
 
 
 @pytest.mark.parametrize("module", NAMES)

@@ -43,6 +43,45 @@ class PresignedRequestResource:
 Resource = ClientStreamResource | PresignedRequestResource
 
 
+@dataclass(init=False)
+class ResourceMetadata:
+    """What an exporter tells when a client opens a stream for a resource: the handle, and the compression that it takes.
+
+    *resource* is given as it arrives (a JSON text) or as an object; entries of the metadata that mean something else are left
+    out. Raises ValueError for what is no handle.
+    """
+
+    resource: Resource
+    x_jmp_accept_encoding: str | None = None
+
+    def __init__(
+        self, *, resource: str | bytes | Resource, x_jmp_accept_encoding: str | None = None, **others: Any
+    ) -> None:
+        import json
+
+        self.resource = parse_resource(
+            json.loads(resource) if isinstance(resource, (str, bytes)) else resource
+        )
+        self.x_jmp_accept_encoding = x_jmp_accept_encoding
+
+    @classmethod
+    def model_construct(
+        cls, *, resource: Resource, x_jmp_accept_encoding: str | None = None
+    ) -> ResourceMetadata:
+        """The metadata of *resource*, under the name that pydantic models have for it."""
+        return cls(resource=resource, x_jmp_accept_encoding=x_jmp_accept_encoding)
+
+    def model_dump(self, mode: str = "json", *, round_trip: bool = False) -> dict[str, Any]:
+        """The fields; with *round_trip* as they are sent, the handle as JSON. *mode* makes no difference."""
+        import json
+
+        handle: Any = resource_dict(self.resource)
+        return {
+            "resource": json.dumps(handle) if round_trip else handle,
+            "x_jmp_accept_encoding": self.x_jmp_accept_encoding,
+        }
+
+
 def parse_resource(handle: Any) -> Resource:
     """The checked form of a handle. Raises ValueError saying what is wrong with it."""
     if isinstance(handle, (ClientStreamResource, PresignedRequestResource)):

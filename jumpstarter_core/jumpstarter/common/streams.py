@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from anyio.abc import AnyByteStream
+
+    from jumpstarter.config.tls import TLSConfigV1Alpha1
 
 #: Metadata key of the request, and of the answers in the initial metadata.
 REQUEST_KEY = "request"
@@ -28,6 +35,10 @@ class DriverStreamRequest:
     def to_json(self) -> str:
         return _dump({"kind": self.kind, "uuid": str(self.uuid), "method": self.method})
 
+    def model_dump_json(self) -> str:
+        """`to_json` under the name that pydantic models have for it."""
+        return self.to_json()
+
 
 @dataclass(kw_only=True)
 class ResourceStreamRequest:
@@ -42,8 +53,62 @@ class ResourceStreamRequest:
             {"kind": self.kind, "uuid": str(self.uuid), "x_jmp_content_encoding": self.x_jmp_content_encoding}
         )
 
+    def model_dump_json(self) -> str:
+        """`to_json` under the name that pydantic models have for it."""
+        return self.to_json()
+
 
 StreamRequest = DriverStreamRequest | ResourceStreamRequest
+
+
+@dataclass(init=False)
+class StreamRequestMetadata:
+    """The metadata of a call that opens a stream: `request`, given as it arrives (a JSON text) or as an object.
+
+    Entries of the metadata that mean something else are left out. Raises ValueError for what is no request.
+    """
+
+    request: StreamRequest
+
+    def __init__(self, *, request: str | bytes | StreamRequest, **others: Any) -> None:
+        is_parsed = isinstance(request, (DriverStreamRequest, ResourceStreamRequest))
+        self.request = request if is_parsed else parse_stream_request(request)  # type: ignore[assignment,arg-type]
+
+    @classmethod
+    def model_construct(cls, *, request: StreamRequest) -> StreamRequestMetadata:
+        """The metadata of *request*, under the name that pydantic models have for it."""
+        return cls(request=request)
+
+    def model_dump(self, mode: str = "json", *, round_trip: bool = True) -> dict[str, str]:
+        """The metadata as it is sent; *mode* and *round_trip* are those of pydantic and make no difference."""
+        return {REQUEST_KEY: self.request.to_json()}
+
+
+@asynccontextmanager
+async def connect_router_stream(
+    endpoint: str,
+    token: str,
+    stream: AnyByteStream,
+    tls_config: TLSConfigV1Alpha1,
+    grpc_options: Mapping[str, Any] | None,
+) -> AsyncGenerator[None]:
+    """Join *stream* and the one that *token* opens at the router *endpoint*, until both directions have ended.
+
+    *endpoint* and *token* are what the controller answered to Dial or Listen. *stream* is closed at the end. Raises
+    ConnectionError when a certificate that is not to be verified cannot be fetched.
+    """
+    from jumpstarter_protocol import router_pb2_grpc
+
+    from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials
+    from jumpstarter.streams.common import forward_stream
+    from jumpstarter.streams.router import RouterStream
+
+    credentials = await ssl_channel_credentials(endpoint, tls_config)
+    async with aio_secure_channel(endpoint, credentials, grpc_options) as channel:
+        stub = router_pb2_grpc.RouterServiceStub(channel)  # type: ignore[no-untyped-call]
+        call = stub.Stream(metadata=(("authorization", f"Bearer {token}"),))
+        async with forward_stream(RouterStream(call), stream):
+            yield
 
 
 def _dump(fields: dict[str, str | None]) -> str:

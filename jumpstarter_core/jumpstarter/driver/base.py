@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from abc import ABCMeta, abstractmethod
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from jumpstarter.common.metadata import CLIENT_LABEL, NAME_LABEL, Metadata
@@ -28,8 +28,11 @@ class Driver(Metadata, metaclass=ABCMeta):
     ``super().__post_init__()`` when they define their own.
 
     `children` are the drivers below this one, by name. `description` and `methods_description` (by command name) replace
-    the help texts of the `j` command. `log_level` is a name of a level of the logging module.
+    the help texts of the `j` command. `log_level` is a name of a level of the logging module. `driver_type` of a class is a
+    word for the kind of its devices.
     """
+
+    driver_type: ClassVar[str] = "other"
 
     children: dict[str, Any] = field(default_factory=dict)
     description: str | None = None
@@ -121,6 +124,36 @@ class Driver(Metadata, metaclass=ABCMeta):
             stream.abandon()
             raise
         stream.finish()
+
+    async def DriverCall(self, request: Any, context: Any) -> Any:  # noqa: N802 - the name in the protocol
+        """Answer a DriverCallRequest of a `grpc.aio` server, whose call *context* gets the errors.
+
+        For programs that serve one driver by themselves; an exporter's `Session` has its own way to its drivers.
+        """
+        from .servicer import driver_call
+
+        return await driver_call(self, request, context)
+
+    async def StreamingDriverCall(  # noqa: N802 - the name in the protocol
+        self, request: Any, context: Any
+    ) -> AsyncGenerator[Any]:
+        """`DriverCall` for methods that give items: an answer for each."""
+        from .servicer import streaming_driver_call
+
+        async with aclosing(streaming_driver_call(self, request, context)) as answers:
+            async for answer in answers:
+                yield answer
+
+    @asynccontextmanager
+    async def Stream(self, request: Any, context: Any) -> AsyncGenerator[Any]:  # noqa: N802 - the name in the protocol
+        """The anyio stream that a request of `jumpstarter.common.streams` opens.
+
+        For a resource: the client's end of it, with its handle in the attribute `MetadataStreamAttributes.metadata`.
+        """
+        from .servicer import open_stream
+
+        async with open_stream(self, request, context) as stream:
+            yield stream
 
 
 def close_logged(driver: Driver, name: str) -> None:

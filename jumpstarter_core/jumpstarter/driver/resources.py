@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Container, Iterator
 from typing import IO, Any, Protocol
 from uuid import UUID, uuid4
 
-from jumpstarter.common.resources import ClientStreamResource, PresignedRequestResource, parse_resource
+from jumpstarter.common.resources import (
+    ClientStreamResource,
+    PresignedRequestResource,
+    parse_resource,
+    resource_dict,
+)
+from jumpstarter.common.streams import ACCEPT_ENCODING_KEY, RESOURCE_KEY
 from jumpstarter.streams.compression import Deflater, Inflater
 from jumpstarter.streams.pipe import Pipe
 
@@ -155,11 +161,24 @@ async def _off_loop(source: Source, action: Callable[[], None]) -> None:
     await to_thread.run_sync(action)
 
 
-def register(resources: dict[UUID, Any], source: PipeSource, encoding: str | None) -> ClientStreamResource:
-    """Make a client's stream known to the driver whose *resources* these are; gives its handle."""
-    handle = ClientStreamResource(uuid=uuid4(), x_jmp_content_encoding=encoding)
+def register(
+    resources: dict[UUID, Any], source: PipeSource, encoding: str | None, available: Container[str]
+) -> tuple[UUID, dict[str, str]]:
+    """Make a client's stream known to the driver whose *resources* these are.
+
+    *encoding* is what the client would like to send, *available* are the compressions there are. Gives the uuid of the handle,
+    and the metadata that tells the client of it.
+    """
+    import json
+
+    accepted = encoding if encoding is not None and encoding in available else None
+    handle = ClientStreamResource(uuid=uuid4(), x_jmp_content_encoding=accepted)
     resources[handle.uuid] = source
-    return handle
+    told = {RESOURCE_KEY: json.dumps({**resource_dict(handle), "x_jmp_content_encoding": encoding})}
+    if encoding is None or accepted is not None:
+        # Without the key the client has to send plain bytes.
+        told[ACCEPT_ENCODING_KEY] = accepted or ""
+    return handle.uuid, told
 
 
 def open_resource(resources: dict[UUID, Any], handle: Any, *, timeout: int) -> ResourceStream:

@@ -21,9 +21,9 @@ from jumpstarter.common.portal import LazyPortal
 from jumpstarter.common.tempfile import TemporarySocket
 from jumpstarter.driver import Driver
 from jumpstarter.driver.base import Node, close_logged
-from jumpstarter.streams.compression import available_compressions
+from jumpstarter.driver.calls import MethodTable
+from jumpstarter.streams.compression import usable_compressions
 
-from .calls import MethodTable
 from .executor import DaemonExecutor
 from .logs import LogHub
 from .status import SessionStatus
@@ -38,7 +38,8 @@ class Session:
     """See the module's text.
 
     *motd* is shown by newer clients before an interactive shell. `on_end_session` is called when a client says that it is
-    done; None outside a lease.
+    done; None outside a lease. A program that runs leases itself may set `lease_context` instead, whose
+    `end_session_requested` is set then.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Session:
         self.logs = LogHub()
         self.portal = LazyPortal("the exporter session")
         self.executor = DaemonExecutor()
-        self.encodings = _encodings()
+        self.encodings = usable_compressions()
         self.on_end_session: Callable[[], None] | None = None
+        self._lease_context: Any = None
         # Raises here, before anything is served, when a proxy refers to nothing.
         self._nodes: list[Node] = root_device.enumerate()
         self.mapping: dict[UUID, Driver] = {driver.uuid: driver for _, _, _, driver in self._nodes}
@@ -83,6 +85,16 @@ class Session:
     ) -> None:
         self._stack.close()
 
+    @property
+    def lease_context(self) -> Any:
+        """The `jumpstarter.exporter.lease_context.LeaseContext` that a program has set; None without one."""
+        return self._lease_context
+
+    @lease_context.setter
+    def lease_context(self, context: Any) -> None:
+        self._lease_context = context
+        self.on_end_session = None if context is None else _requesting(context)
+
     def __getitem__(self, uuid: UUID) -> Driver:
         return self.mapping[uuid]
 
@@ -91,9 +103,9 @@ class Session:
         reports = [driver.report(parent=parent, name=name) for _, parent, name, driver in self._nodes]
         return pb.GetReportResponse(uuid=str(self.uuid), labels=self.labels, reports=reports, motd=self.motd)
 
-    def update_status(self, status: ExporterStatus, message: str = "") -> None:
-        """Change the status that clients see and that opens or closes the drivers to them."""
-        self.status.update(status, message)
+    def update_status(self, status: int | ExporterStatus, message: str = "") -> None:
+        """Change the status that clients see and that opens or closes the drivers to them, whatever it was before."""
+        self.status.update(status, message, checked=False)
 
     def add_logger_source(self, logger_name: str, source: LogSource) -> None:
         """Tell clients that lines of *logger_name* come from *source*."""
@@ -173,18 +185,44 @@ class Session:
             yield
 
     @asynccontextmanager
-    async def serve_tcp_async(self, host: str, port: int, **options: Any) -> AsyncGenerator[int]:
-        """`serve_tcp` for coroutines, with its *options*."""
-        with self.serve_tcp(host, port, **options) as bound:
+    async def serve_tcp_async(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls_credentials: grpc.ServerCredentials | None = None,
+        interceptors: Sequence[grpc.ServerInterceptor] | None = None,
+        passphrase: str | None = None,
+    ) -> AsyncGenerator[int]:
+        """`serve_tcp` for coroutines."""
+        with self.serve_tcp(
+            host,
+            port,
+            tls_credentials=tls_credentials,
+            passphrase=passphrase,
+            interceptors=interceptors or (),
+        ) as bound:
             yield bound
 
     @asynccontextmanager
     async def serve_tcp_and_unix_async(
-        self, host: str, port: int, **options: Any
+        self,
+        host: str,
+        port: int,
+        unix_path: str | Path | None = None,
+        *,
+        tls_credentials: grpc.ServerCredentials | None = None,
+        interceptors: Sequence[grpc.ServerInterceptor] | None = None,
+        passphrase: str | None = None,
     ) -> AsyncGenerator[tuple[int, str]]:
-        """`serve_tcp` with its *options*, and a unix socket for hooks on this machine; gives port and path."""
-        with self.serve_tcp(host, port, **options) as bound, self.serve_unix() as path:
-            yield bound, path
+        """`serve_tcp`, and `serve_unix` for hooks on this machine, which takes calls without a passphrase or TLS.
+
+        Gives port and path.
+        """
+        options: Any = {"tls_credentials": tls_credentials, "interceptors": interceptors}
+        async with self.serve_tcp_async(host, port, passphrase=passphrase, **options) as bound:
+            with self.serve_unix(unix_path) as path:
+                yield bound, path
 
     @asynccontextmanager
     async def serve_unix_with_hook_socket_async(self) -> AsyncGenerator[tuple[str, str]]:
@@ -193,8 +231,19 @@ class Session:
             yield path, hook_path
 
 
-def _encodings() -> frozenset[str]:
-    """Compressions that resources may have; none with JMP_DISABLE_COMPRESSION=1."""
-    import os
+def _requesting(context: Any) -> Callable[[], None]:
+    """Tells a program that its lease is to end. Its event belongs to the loop that runs now; calls come on other threads."""
+    import asyncio
 
-    return frozenset() if os.environ.get("JMP_DISABLE_COMPRESSION") == "1" else available_compressions()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = None
+
+    def request() -> None:
+        if loop is None:
+            context.end_session_requested.set()
+        else:
+            loop.call_soon_threadsafe(context.end_session_requested.set)
+
+    return request

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
+from jumpstarter_protocol import jumpstarter_pb2 as pb
+
 from jumpstarter.common.enums import LogSource
 
 #: Lines kept for a client that connects later, and lines a client may lag behind.
@@ -29,6 +32,17 @@ class LogLine:
     source: LogSource
     created: float
 
+    def to_response(self) -> pb.LogStreamResponse:
+        """The line as it is sent."""
+        stamp = Timestamp()
+        stamp.FromNanoseconds(int(self.created * 1e9))
+        return pb.LogStreamResponse(
+            severity=self.severity,
+            message=self.message,
+            source=self.source.to_proto(),  # type: ignore[arg-type]
+            timestamp=stamp,
+        )
+
 
 class LogHub(logging.Handler):
     """Takes the records of all loggers and hands them to the subscribers."""
@@ -42,25 +56,40 @@ class LogHub(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            line = LogLine(record.levelname, self.format(record), self._source_of(record), record.created)
+            self.take(self.line_of(record))
         except Exception:  # noqa: BLE001 - logging must not fail its caller
             self.handleError(record)
-            return
+
+    def line_of(self, record: logging.LogRecord) -> LogLine:
+        """What clients get to see of *record*."""
+        return LogLine(record.levelname, self.format(record), self.source_of(record), record.created)
+
+    def take(self, line: LogLine) -> None:
+        """Hand *line* to the subscribers."""
         with self._hub_lock:
             self._backlog.append(line)
             for subscriber in self._subscribers:
                 subscriber.add(line)
 
-    def _source_of(self, record: logging.LogRecord) -> LogSource:
+    def source_of(self, record: logging.LogRecord) -> LogSource:
+        """The part of the exporter that wrote *record*."""
         for name, source in self._sources.items():
             if record.name == name or record.name.startswith(f"{name}."):
                 return source
+        return self.source_without_name(record)
+
+    def source_without_name(self, record: logging.LogRecord) -> LogSource:
+        """The source of a record whose logger no source was added for."""
         return LogSource.DRIVER if record.name.startswith("driver.") else LogSource.SYSTEM
 
     def add_source(self, logger_name: str, source: LogSource) -> None:
         """Lines of *logger_name* and the loggers below it come from *source*."""
         # The latest first; records are looked up while this runs, so the mapping is replaced, never changed.
         self._sources = {logger_name: source, **self._without(logger_name)}
+
+    def remove_source(self, logger_name: str) -> None:
+        """Forget what `add_source` was told of *logger_name*."""
+        self._sources = self._without(logger_name)
 
     def _without(self, logger_name: str) -> dict[str, LogSource]:
         return {name: source for name, source in self._sources.items() if name != logger_name}
@@ -74,7 +103,7 @@ class LogHub(logging.Handler):
             yield
         finally:
             if before is None:
-                self._sources = self._without(logger_name)
+                self.remove_source(logger_name)
             else:
                 self.add_source(logger_name, before)
 

@@ -8,7 +8,6 @@ from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.errors import ERROR_TYPE_KEY, status_of, type_name
@@ -78,14 +77,7 @@ class ExporterService:
             # Headers at once: a client knows that it is subscribed before the first line comes.
             context.send_initial_metadata(())
             for line in lines:
-                stamp = Timestamp()
-                stamp.FromNanoseconds(int(line.created * 1e9))
-                yield pb.LogStreamResponse(
-                    severity=line.severity,
-                    message=line.message,
-                    source=line.source.to_proto(),  # type: ignore[arg-type]
-                    timestamp=stamp,
-                )
+                yield line.to_response()
 
     def Reset(self, request: Any, context: grpc.ServicerContext) -> pb.ResetResponse:  # noqa: N802
         try:

@@ -18,13 +18,10 @@ import grpc
 
 from jumpstarter.common.errors import ERROR_TYPE_KEY, status_of, type_name
 from jumpstarter.common.memory import keep_buffers
-from jumpstarter.common.resources import resource_dict
 from jumpstarter.common.streams import (
-    ACCEPT_ENCODING_KEY,
     BYTE_SEMANTICS_KEY,
     CLOSES,
     REQUEST_KEY,
-    RESOURCE_KEY,
     DriverStreamRequest,
     ResourceStreamRequest,
     parse_stream_request,
@@ -77,24 +74,16 @@ class RouterService:
     def _resource(
         self, request: ResourceStreamRequest, frames: Iterator[Frame], context: grpc.ServicerContext
     ) -> Iterator[Frame]:
-        import json
-
         from jumpstarter.driver.resources import PipeSource, register
 
         driver = self._session.methods.driver(str(request.uuid))
         call = _Call(self._session, frames, context)
-        encoding = request.x_jmp_content_encoding
-        accepted = encoding if encoding in self._session.encodings else None
         source = PipeSource(call.incoming, call.outgoing)
-        handle = register(driver.resources, source, accepted)
+        encoding = request.x_jmp_content_encoding
+        uuid, told = register(driver.resources, source, encoding, self._session.encodings)
         # A handle that nobody uses goes with its stream.
-        call.on_end(lambda: driver.resources.pop(handle.uuid, None))
-        initial = [(RESOURCE_KEY, json.dumps({**resource_dict(handle), "x_jmp_content_encoding": encoding}))]
-        if encoding is None or accepted is not None:
-            # Without the key the client has to send plain bytes.
-            initial.append((ACCEPT_ENCODING_KEY, accepted or ""))
-        initial.append(CLOSES)
-        context.send_initial_metadata(tuple(initial))
+        call.on_end(lambda: driver.resources.pop(uuid, None))
+        context.send_initial_metadata((*told.items(), CLOSES))
         call.start_reading()
         yield from call.outgoing_frames(merge=True)
         call.wait_for_client()

@@ -56,6 +56,13 @@ def available_compressions() -> frozenset[str]:
     return frozenset(str(name) for name in names)
 
 
+def usable_compressions() -> frozenset[str]:
+    """Compressions that resources may have; none with JMP_DISABLE_COMPRESSION=1."""
+    import os
+
+    return frozenset() if os.environ.get("JMP_DISABLE_COMPRESSION") == "1" else available_compressions()
+
+
 class _Decompressor(Protocol):
     """One gzip member, xz or bz2 stream, or zstd frame."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ import pytest
 from jumpstarter.common.enums import LogSource
 from jumpstarter.exporter.logging import LogHandler, get_logger
 from jumpstarter.session.logs import BACKLOG, QUEUE, LogHub, Subscription
+from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 WAIT = 60.0
 
@@ -95,7 +97,7 @@ def test_one_that_has_left_gets_no_more(hub: LogHub, log: logging.Logger) -> Non
 
 def test_a_line_says_where_it_comes_from(hub: LogHub) -> None:
     def source(name: str) -> LogSource:
-        return hub._source_of(logging.LogRecord(name, logging.INFO, "", 0, "", (), None))
+        return hub.source_of(logging.LogRecord(name, logging.INFO, "", 0, "", (), None))
 
     assert source("driver.MockPower") is LogSource.DRIVER
     assert source("jumpstarter.session") is LogSource.SYSTEM
@@ -137,5 +139,31 @@ def test_a_logger_with_a_source_of_its_own() -> None:
     logger = get_logger("my.hooks", LogSource.AFTER_LEASE_HOOK, session)
     assert logger is logging.getLogger("my.hooks")
     record = logging.LogRecord("my.hooks", logging.INFO, "", 0, "", (), None)
-    assert session.logs._source_of(record) is LogSource.AFTER_LEASE_HOOK
-    assert isinstance(session.logs, LogHandler)
+    assert session.logs.source_of(record) is LogSource.AFTER_LEASE_HOOK
+
+
+def test_handler_of_a_program_fills_its_queue_with_what_clients_would_get() -> None:
+    queue: deque[pb.LogStreamResponse] = deque()
+    handler = LogHandler(queue, LogSource.DRIVER)
+    logger = logging.getLogger("queued.of.this.test")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        logger.info("one %d", 1)
+        handler.add_child_handler("queued.of", LogSource.SYSTEM)
+        logger.info("two")
+        with handler.context_log_source("queued.of", LogSource.BEFORE_LEASE_HOOK):
+            logger.info("three")
+        handler.remove_child_handler("queued.of")
+        logger.warning("four")
+    finally:
+        logger.removeHandler(handler)
+    assert [(line.message, line.severity, LogSource.from_proto(line.source)) for line in queue] == [
+        ("one 1", "INFO", LogSource.DRIVER),
+        ("two", "INFO", LogSource.SYSTEM),
+        ("three", "INFO", LogSource.BEFORE_LEASE_HOOK),
+        ("four", "WARNING", LogSource.DRIVER),
+    ]
+    record = logging.LogRecord("other", logging.INFO, "", 0, "text", (), None)
+    assert handler.get_source_for_record(record) is LogSource.DRIVER
+    assert handler.prepare(record).message == "text"

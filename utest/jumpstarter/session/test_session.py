@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import grpc
 import pytest
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
@@ -30,6 +31,7 @@ from jumpstarter.common.exceptions import (
 )
 from jumpstarter.common.streams import ResourceStreamRequest
 from jumpstarter.exporter import Session
+from jumpstarter.exporter.lease_context import LeaseContext
 from jumpstarter.streams.frames import MAX_MESSAGE
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 from jumpstarter_protocol import router_pb2, router_pb2_grpc
@@ -144,6 +146,29 @@ def test_the_status_tells_version_message_and_the_one_before(bench: Bench) -> No
         S.LEASE_READY.to_proto(),
     )
     assert (answer.message, answer.status_version) == ("cleaning", 2)
+
+
+def test_a_program_may_set_any_status_also_as_a_number(bench: Bench) -> None:
+    for status in (*S, *S):
+        bench.session.update_status(status.value, "as told")
+        assert bench.stub.GetStatus(pb.GetStatusRequest()).status == status.to_proto()
+        assert bench.session.status.status is status
+    with pytest.raises(ValueError, match="99"):
+        bench.session.update_status(99)
+
+
+def test_end_of_the_session_sets_the_event_of_a_programs_lease(bench: Bench) -> None:
+    async def scenario() -> None:
+        context = bench.session.lease_context = LeaseContext("lease", anyio.Event())
+        answer = await anyio.to_thread.run_sync(bench.stub.EndSession, pb.EndSessionRequest())
+        assert answer.success
+        with anyio.fail_after(60):
+            await context.end_session_requested.wait()
+
+    assert bench.session.lease_context is None
+    anyio.run(scenario)
+    bench.session.lease_context = None
+    assert not bench.stub.EndSession(pb.EndSessionRequest()).success
 
 
 def test_a_new_session_has_no_previous_status() -> None:

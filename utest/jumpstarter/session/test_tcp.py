@@ -175,6 +175,16 @@ def test_a_unix_socket_beside_it_needs_none(session: Session) -> None:
     asyncio.run(scenario())
 
 
+def test_the_unix_socket_beside_it_may_have_a_path_of_its_own(session: Session, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        path = tmp_path / "hooks"
+        interceptors = [PassphraseInterceptor("p")]
+        async with session.serve_tcp_and_unix_async("127.0.0.1", 0, path, interceptors=interceptors):
+            assert echo(str(path)) == "hello"
+
+    asyncio.run(scenario())
+
+
 def test_the_interceptors_of_the_documented_names_meet(session: Session) -> None:
     async def scenario() -> None:
         options: Any = {"interceptors": [PassphraseInterceptor("p")]}

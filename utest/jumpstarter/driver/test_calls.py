@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 import pytest
 from jumpstarter.common.errors import MethodNotFoundError
 from jumpstarter.driver import Driver, export, exportstream
+from jumpstarter.driver.calls import Method, MethodTable
 from jumpstarter.driver.decorators import (
     MARKER_DRIVERCALL,
     MARKER_MAGIC,
     MARKER_STREAMCALL,
     MARKER_STREAMING_DRIVERCALL,
 )
-from jumpstarter.session.calls import Method, MethodTable
 from pydantic import BaseModel, validate_call
 
 if TYPE_CHECKING:

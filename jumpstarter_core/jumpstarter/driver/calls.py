@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from jumpstarter.common.errors import MethodNotFoundError
-from jumpstarter.driver import Driver
-from jumpstarter.driver.decorators import is_marked
+
+from .base import Driver
+from .decorators import is_marked
 
 Converter = Callable[[Any], Any]
 
