@@ -9,15 +9,25 @@ if TYPE_CHECKING:
     from .base import DriverClient
     from .client import client_from_path
     from .flasher import FlasherClient, FlasherClientInterface
+    from .lease import DirectLease, Lease
 
 _MODULES = {
+    "DirectLease": "lease",
     "DriverClient": "base",
     "FlasherClient": "flasher",
     "FlasherClientInterface": "flasher",
+    "Lease": "lease",
     "client_from_path": "client",
 }
 
-__all__ = ["DriverClient", "FlasherClient", "FlasherClientInterface", "client_from_path"]
+__all__ = [
+    "DirectLease",
+    "DriverClient",
+    "FlasherClient",
+    "FlasherClientInterface",
+    "Lease",
+    "client_from_path",
+]
 
 
 def __getattr__(name: str) -> Any:

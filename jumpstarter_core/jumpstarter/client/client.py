@@ -78,14 +78,18 @@ def client_on_channel(
     channel: grpc.Channel, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool
 ) -> Any:
     """The client of the exporter behind *channel*. Raises ConnectionError when it does not answer."""
+    stub = ExporterStub(channel)
+    reports = _report(stub).reports
+    return tree.build(reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
+
+
+def _report(stub: ExporterStub) -> Any:
     from google.protobuf.empty_pb2 import Empty
 
-    stub = ExporterStub(channel)
     try:
-        report = stub.GetReport(Empty(), timeout=REPORT_TIMEOUT)
+        return stub.GetReport(Empty(), timeout=REPORT_TIMEOUT)
     except grpc.RpcError as error:
         raise connection_error(error) from None
-    return tree.build(report.reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
 
 
 @asynccontextmanager
@@ -114,7 +118,7 @@ async def client_from_path(
             options=grpc_options,
             insecure=insecure,
             passphrase=passphrase,
-            **_tls(tls_config),
+            **tls_arguments(tls_config),
         )
 
     yield await to_thread.run_sync(connect)
@@ -129,7 +133,29 @@ async def client_from_channel(
     return await to_thread.run_sync(client_on_channel, channel, portal, stack, allow, unsafe)
 
 
-def _tls(config: Any) -> dict[str, Any]:
+async def fetch_motd(
+    path: str,
+    *,
+    tls_config: Any = None,
+    grpc_options: Mapping[str, Any] | None = None,
+    insecure: bool = False,
+    passphrase: str | None = None,
+) -> str:
+    """What the exporter at *path* has to say to its users, "" for nothing; arguments as `client_from_path` has them.
+
+    Raises ConnectionError when the exporter does not answer.
+    """
+    from anyio import to_thread
+
+    def fetch() -> str:
+        with ExitStack() as stack:
+            options = {"insecure": insecure, "passphrase": passphrase, **tls_arguments(tls_config)}
+            return str(_report(ExporterStub(_open(str(path), stack, grpc_options, **options))).motd)
+
+    return await to_thread.run_sync(fetch)
+
+
+def tls_arguments(config: Any) -> dict[str, Any]:
     """Channel arguments for a ``tls:`` section of a configuration."""
     import base64
 

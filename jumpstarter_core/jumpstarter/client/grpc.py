@@ -15,7 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from jumpstarter_protocol import client_pb2, kubernetes_pb2
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-from jumpstarter.common.condition import condition_false, condition_present_and_equal, condition_true
+from jumpstarter.common.condition import condition_true
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.grpc import translate_grpc_exceptions
 
@@ -83,17 +83,10 @@ class Lease(BaseModel):
         )
 
     def get_status(self) -> str:
-        """How it stands, in a word: In-Use, Waiting, Expired, Unsatisfiable, Invalid, or Unknown."""
-        for kind in ("Unsatisfiable", "Invalid"):
-            if condition_true(self.conditions, kind):
-                return kind
+        """How it stands, in a word: In-Use, else the reason of its last condition (NotAvailable, Expired ...), or Unknown."""
         if condition_true(self.conditions, "Ready"):
             return "In-Use"
-        if condition_present_and_equal(self.conditions, "Ready", "False", "Expired"):
-            return "Expired"
-        if condition_false(self.conditions, "Ready"):
-            return "Released"
-        return "Waiting" if condition_true(self.conditions, "Pending") else "Unknown"
+        return (self.conditions[-1].reason if self.conditions else "") or "Unknown"
 
     @property
     def expires_at(self) -> datetime | None:
@@ -218,7 +211,7 @@ class ExporterList(BaseModel):
         names.extend(exporter.name for exporter in self._shown())
 
     def model_dump(self, **kwargs: Any) -> dict[str, Any]:
-        """The list as plain data, *kwargs* as pydantic has them."""
+        """The list as plain data, in the types of JSON; *kwargs* as pydantic has them."""
         asked = {
             "online": self.include_online,
             "lease": self.include_leases,
@@ -226,7 +219,7 @@ class ExporterList(BaseModel):
             "enabled": self.include_disabled,
         }
         hidden = {name for name, wanted in asked.items() if not wanted}
-        options = {"mode": "json", **kwargs, "exclude": {*(kwargs.get("exclude") or ()), *hidden}}
+        options = {**kwargs, "mode": "json", "exclude": {*(kwargs.get("exclude") or ()), *hidden}}
         return {"exporters": [exporter.model_dump(**options) for exporter in self._shown()]}
 
     def model_dump_json(self, **kwargs: Any) -> str:
@@ -234,7 +227,7 @@ class ExporterList(BaseModel):
         import json
 
         indent = kwargs.pop("indent", None)
-        return json.dumps(self.model_dump(**{**kwargs, "mode": "json"}), indent=indent)
+        return json.dumps(self.model_dump(**kwargs), indent=indent)
 
 
 class LeaseList(BaseModel):

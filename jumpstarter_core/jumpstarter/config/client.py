@@ -7,10 +7,10 @@ environment overrides what they say (`jumpstarter.config.overrides`).
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -210,6 +210,17 @@ class ClientConfigV1Alpha1:
         extended while it is in use; one that *lease_name* names stays at the end. Raises ConfigurationError,
         ConnectionError, LeaseError, ExporterNotReady.
         """
+        with self._lease(selector, exporter_name, lease_name, duration) as leased:
+            yield leased
+
+    def _lease(
+        self,
+        selector: str | None,
+        exporter_name: str | None,
+        lease_name: str | None,
+        duration: timedelta,
+        **waits: Any,
+    ) -> AbstractContextManager[Any]:
         from jumpstarter.connection.lease import LeaseRequest, lease
 
         request = LeaseRequest(
@@ -217,21 +228,177 @@ class ClientConfigV1Alpha1:
             exporter_name=exporter_name or "",
             lease=lease_name or "",
             duration=duration,
+            **waits,
         )
-        with lease(self, request) as leased:
-            yield leased
+        return lease(self, request)
 
     @asynccontextmanager
-    async def lease_async(self, *args: Any, **options: Any) -> AsyncGenerator[Any]:
-        """`lease` for coroutines, with its arguments."""
+    async def lease_async(
+        self,
+        selector: str | None = None,
+        exporter_name: str | None = None,
+        lease_name: str | None = None,
+        duration: timedelta = timedelta(minutes=30),
+        portal: Any = None,
+        acquisition_timeout: timedelta | None = None,
+        retry_timeout: timedelta | None = None,
+    ) -> AsyncGenerator[Any]:
+        """`lease` for coroutines. With *portal*, a BlockingPortal, it gives a `jumpstarter.client.Lease` that uses it.
+
+        Timeouts are as configured by default.
+        """
+        from jumpstarter.connection import account
+
+        waits = {
+            "acquisition_timeout": _seconds(acquisition_timeout),
+            "retry_timeout": _seconds(retry_timeout),
+        }
+        if portal is None:
+            leased = self._lease_in_thread(selector, exporter_name, lease_name, duration, **waits)
+        else:
+            leased = account.leasing(
+                self,
+                portal,
+                lease_name,
+                selector=selector,
+                requested_exporter_name=exporter_name,
+                duration=duration,
+                **waits,
+            )
+        async with leased as lease:
+            yield lease
+
+    @asynccontextmanager
+    async def _lease_in_thread(self, *args: Any, **waits: Any) -> AsyncGenerator[Any]:
         from anyio import CancelScope, to_thread
 
         stack = ExitStack()
         try:
-            yield await to_thread.run_sync(stack.enter_context, self.lease(*args, **options))
+            yield await to_thread.run_sync(stack.enter_context, self._lease(*args, **waits))
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(stack.close)
+
+    async def channel(self) -> Any:
+        """A `grpc.aio.Channel` to the controller that tells it who calls; the caller closes it.
+
+        Raises ConfigurationError without a controller, ConnectionError.
+        """
+        from jumpstarter.connection.account import controller_channel
+
+        return await controller_channel(self)
+
+    def get_exporter(self, name: str, show_hidden_labels: bool = False) -> Any:
+        """One exporter, a `jumpstarter.client.grpc.Exporter`.
+
+        This, and every method below, gives an awaitable to callers on a running event loop, the answer itself to others.
+        Raises ConfigurationError without a controller, ConnectionError with the controller's reason.
+        """
+        return self._ask(lambda s: s.GetExporter(name=name, show_hidden_labels=show_hidden_labels))
+
+    def list_exporters(
+        self,
+        filter: str | None = None,
+        include_leases: bool = False,
+        include_online: bool = False,
+        include_status: bool = False,
+        include_disabled: bool = False,
+        page_size: int = 100,
+        show_hidden_labels: bool = False,
+    ) -> Any:
+        """All exporters that the label selector *filter* selects, asked for *page_size* at a time.
+
+        A `jumpstarter.client.grpc.ExporterList`; with *include_leases* each has its `lease`. What else is included is
+        shown when the list is dumped.
+        """
+        from jumpstarter.connection.account import all_exporters
+
+        included = {
+            "include_online": include_online,
+            "include_status": include_status,
+            "include_disabled": include_disabled,
+        }
+        return self._ask(
+            lambda s: all_exporters(
+                s,
+                leases=include_leases,
+                page_size=page_size,
+                options=included,
+                filter=filter,
+                show_hidden_labels=show_hidden_labels,
+            )
+        )
+
+    def create_lease(
+        self,
+        duration: timedelta,
+        selector: str | None = None,
+        exporter_name: str | None = None,
+        begin_time: datetime | None = None,
+        lease_id: str | None = None,
+        tags: dict[str, str] | None = None,
+        allow_disabled: bool = False,
+    ) -> Any:
+        """Ask for a lease of what *selector* selects, or of *exporter_name*, and do not wait for it.
+
+        A `jumpstarter.client.grpc.Lease`. *begin_time* is when it begins, *lease_id* its name; now, and one of the
+        controller's, by default.
+        """
+        return self._ask(
+            lambda s: s.CreateLease(
+                selector=selector,
+                duration=duration,
+                exporter_name=exporter_name,
+                begin_time=begin_time,
+                lease_id=lease_id,
+                tags=tags,
+                allow_disabled=allow_disabled,
+            )
+        )
+
+    def delete_lease(self, name: str) -> Any:
+        """End a lease."""
+        return self._ask(lambda s: s.DeleteLease(name=name))
+
+    def list_leases(
+        self,
+        filter: str | None = None,
+        only_active: bool = True,
+        page_size: int = 100,
+        tag_filter: str | None = None,
+    ) -> Any:
+        """All leases whose labels *filter* selects, and whose tags *tag_filter* does; of all clients.
+
+        A `jumpstarter.client.grpc.LeaseList`; without *only_active* also those that have ended.
+        """
+        from jumpstarter.connection.account import all_leases
+
+        return self._ask(
+            lambda s: all_leases(
+                s, page_size=page_size, filter=filter, only_active=only_active, tag_filter=tag_filter
+            )
+        )
+
+    def update_lease(
+        self,
+        name: str,
+        duration: timedelta | None = None,
+        begin_time: datetime | None = None,
+        client: str | None = None,
+    ) -> Any:
+        """Change a lease's times, or give it to *client*; a `jumpstarter.client.grpc.Lease`."""
+        return self._ask(
+            lambda s: s.UpdateLease(name=name, duration=duration, begin_time=begin_time, client=client)
+        )
+
+    def rotate_token(self) -> Any:
+        """A new token for this client, as text. The file keeps the old one until it is saved with the new one."""
+        return self._ask(lambda s: s.RotateToken())
+
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
+        from jumpstarter.connection.account import ask
+
+        return ask(self, question)
 
     @classmethod
     def _from_root(
@@ -246,6 +413,10 @@ class ClientConfigV1Alpha1:
         config = cls(**values, alias=alias, path=path, overrides=overrides)
         overrides.remember(config)
         return config
+
+
+def _seconds(time: timedelta | None) -> float | None:
+    return None if time is None else time.total_seconds()
 
 
 @dataclass(kw_only=True)

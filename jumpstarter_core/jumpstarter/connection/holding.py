@@ -78,14 +78,23 @@ class LeaseRequest:
 
 @contextmanager
 def holding(lab: Lab, request: LeaseRequest, timeout: float, report: Report) -> Generator[tuple[Lease, bool]]:
-    """(the lease with its exporter, whether it is ours to end). A lease made here is ended with the context.
+    """(the lease with its exporter, whether it is ours to end), as `acquire` has it; one made here ends with the context."""
+    lease, owned = acquire(lab, request, timeout, report)
+    try:
+        yield lease, owned
+    finally:
+        if owned:
+            release(lab, lease.name, report)
+
+
+def acquire(lab: Lab, request: LeaseRequest, timeout: float, report: Report) -> tuple[Lease, bool]:
+    """(the lease with its exporter, whether it was made here). One that was made here in vain is ended.
 
     Raises LeaseError when it cannot be had, or not within *timeout* seconds.
     """
     existing = _existing(lab, request, report)
     if existing is not None:
-        yield wait_until_ready(lab, existing.name, timeout, report), False
-        return
+        return wait_until_ready(lab, existing.name, timeout, report), False
     name = new_lease_name()
     try:
         create(lab, request, name)
@@ -96,9 +105,10 @@ def holding(lab: Lab, request: LeaseRequest, timeout: float, report: Report) -> 
         release(lab, name, lambda text: None, timeout=0)
         raise
     try:
-        yield wait_until_ready(lab, name, timeout, report), True
-    finally:
+        return wait_until_ready(lab, name, timeout, report), True
+    except BaseException:
         release(lab, name, report)
+        raise
 
 
 class LeaseRefused(LeaseError):

@@ -48,11 +48,21 @@ def remaining(lease: Lease, now: datetime) -> timedelta | None:
     return lease.ends_at - now
 
 
-def due(left: timedelta | None, duration: timedelta, *, extend: bool, warned: bool) -> Due:
-    """What is due for a lease of *duration* that lasts for *left*: it is extended when half of it is over."""
+def due(
+    left: timedelta | None,
+    duration: timedelta,
+    *,
+    extend: bool,
+    warned: bool,
+    soon: timedelta | None = None,
+) -> Due:
+    """What is due for a lease of *duration* that lasts for *left*: it is extended when half of it is over.
+
+    One that is not extended is about to end when no more than *soon* is left of it; None: as `SOON` says.
+    """
     if left is None:
         return Due(wait=None)
-    limit = duration / 2 if extend else min(SOON, duration / 5)
+    limit = duration / 2 if extend else min(SOON, duration / 5) if soon is None else soon
     if left <= limit:
         return Due(wait=1.0, extend=True) if extend else Due(wait=None, warn=not warned)
     return Due(wait=(left - limit).total_seconds())
@@ -62,15 +72,29 @@ class Keeper:
     """Follows *lease* of *lab* until closed. With *step* the lease is extended so that it lasts for that long.
 
     `ended` says why the lease is over, None while it is not; then every function of `on_end` is called, on the
-    keeper's thread. Use it as a context.
+    keeper's thread. So is *on_soon*, once, with what is left of the lease (a second at least) when that is no more than *soon*
+    and nobody extends it. Use it as a context.
     """
 
-    def __init__(self, lab: Lab, lease: Lease, step: timedelta | None, notify: Report) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        lease: Lease,
+        step: timedelta | None,
+        notify: Report,
+        *,
+        soon: timedelta | None = None,
+        on_soon: Callable[[timedelta], object] | None = None,
+    ) -> None:
         self.lease = lease
         self.ended: str | None = None
+        #: Whether it is over because it is another client's now.
+        self.transferred = False
         self._lab = lab
         self._step = step
         self._notify = notify
+        self._soon = soon
+        self._on_soon = on_soon
         self._warned = False
         self._told = ""
         self._seen_at = monotonic()
@@ -81,10 +105,18 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-lease {lease.name}", daemon=True)
 
     def __enter__(self) -> Keeper:
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Follow the lease, on a thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Follow it no longer; returns when the thread has ended."""
         self._closed.set()
         self._watch.cancel()
         self._thread.join()
@@ -128,6 +160,7 @@ class Keeper:
         if notice:
             self._tell(notice)
         if lease.client != self._lab.name:
+            self.transferred = True
             self._end(f"was transferred to {lease.client}")
         elif lease.failure is not None:
             self._end(lease.failure)
@@ -152,7 +185,8 @@ class Keeper:
 
     def _due(self) -> Due:
         duration = self._step or self.lease.duration
-        return due(self._left(), duration, extend=self._step is not None, warned=self._warned)
+        extend = self._step is not None
+        return due(self._left(), duration, extend=extend, warned=self._warned, soon=self._soon)
 
     def _is_due(self) -> bool:
         now = self._due()
@@ -167,6 +201,8 @@ class Keeper:
             self._warned = True
             seconds = timedelta(seconds=max(round(left.total_seconds()), 0))
             self._tell(f"Lease {self.lease.name} ends in {format_duration(seconds)}")
+            if self._on_soon is not None and not self._closed.is_set():
+                self._on_soon(max(seconds, timedelta(seconds=1)))
         return now.wait
 
     def _extend(self) -> None:

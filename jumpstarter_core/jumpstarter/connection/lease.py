@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jumpstarter.client.lab import Exporter, Lab, Lease
@@ -24,7 +26,7 @@ from jumpstarter.common.exceptions import JumpstarterException
 
 from .controller import controller
 from .holding import LeaseRequest, holding
-from .keeping import Keeper
+from .keeping import SOON, Keeper
 from .progress import ProgressLine, Report
 from .readiness import AfterLeaseHookFailed, end_session, patient_status, wait_until_ready
 from .tunnel import Tunnel, tunnel
@@ -36,7 +38,7 @@ __all__ = ["AfterLeaseHookFailed", "Kept", "LeaseRequest", "Leased", "client_of"
 
 #: A broken connection is made again within seconds, not minutes. No minimum: it would be the time limit of an attempt, too,
 #: which includes the dial and the way through the router.
-_OPTIONS: Final = (
+OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
@@ -55,6 +57,7 @@ class Leased:
     unsafe: bool
     owned: bool
     _keeper: Keeper = field(repr=False)
+    lease_ending_callback: Callable[[Leased, timedelta], object] | None = field(default=None, repr=False)
 
     @property
     def lease(self) -> Lease:
@@ -76,9 +79,42 @@ class Leased:
         """Why the lease is over; None while it is not."""
         return self._keeper.ended
 
+    @property
+    def lease_ended(self) -> bool:
+        """Whether the lease is over, and not by a transfer."""
+        return self.ended is not None and not self.lease_transferred
+
+    @property
+    def lease_transferred(self) -> bool:
+        """Whether the lease is over because it is another client's now."""
+        return self._keeper.transferred
+
     def on_end(self, action: Callable[[], object]) -> None:
         """Have *action* called, on a thread, when the lease ends while it is in use."""
         self._keeper.on_end(action)
+
+    @contextmanager
+    def serve_unix(self) -> Generator[Path]:
+        """The socket for clients in this process."""
+        yield Path(self.path)
+
+    @contextmanager
+    def monitor(self, threshold: timedelta = SOON) -> Generator[None]:
+        """Have `lease_ending_callback` called, on a thread, when this lease ends meanwhile: with it, and with 0 left.
+
+        *threshold* is there as `jumpstarter.client.Lease` has it: this lease is extended before it comes near its end.
+        """
+        left = threading.Event()
+
+        def tell() -> None:
+            if self.lease_ending_callback is not None and not left.is_set():
+                self.lease_ending_callback(self, timedelta(0))
+
+        self.on_end(tell)
+        try:
+            yield
+        finally:
+            left.set()
 
     @contextmanager
     def connect(self) -> Generator[Any]:
@@ -150,7 +186,7 @@ def lease(
         stack.enter_context(_session(stub, kept.owned, keeper, notify, log_ended))
         yield Leased(
             name=held.name,
-            exporter=_describe(kept.lab, held),
+            exporter=describe(kept.lab, held),
             path=way.path,
             shared=way.shared,
             warning=wait_until_ready(status),
@@ -166,9 +202,7 @@ def client_of(leased: Leased) -> Generator[Any]:
     """The client of the leased exporter's drivers."""
     from jumpstarter.client.client import connect_path
 
-    with connect_path(
-        leased.path, allow=leased.allow, unsafe=leased.unsafe, options=dict(_OPTIONS)
-    ) as client:
+    with connect_path(leased.path, allow=leased.allow, unsafe=leased.unsafe, options=dict(OPTIONS)) as client:
         yield client
 
 
@@ -178,7 +212,7 @@ def _stub(way: Tunnel) -> Generator[Any]:
     from jumpstarter.common.grpc import exporter_channel
 
     # The shared connection, where there is one: it is dialled once.
-    with exporter_channel(way.shared or way.path, options=_OPTIONS) as channel:
+    with exporter_channel(way.shared or way.path, options=OPTIONS) as channel:
         yield ExporterStub(channel)
 
 
@@ -210,7 +244,7 @@ def _end_session(stub: Any, log_ended: threading.Event) -> str:
         return end_session(stub)
 
 
-def _describe(lab: Lab, held: Lease) -> Exporter:
+def describe(lab: Lab, held: Lease) -> Exporter:
     """The leased exporter; without labels, if the controller does not tell them."""
     try:
         return lab.get_exporter(held.exporter)

@@ -6,7 +6,7 @@ All tunnels of a process run on one event loop in a thread of its own: gRPC's co
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ async def _running(
 
     endpoint, token = require_controller(config)
     async with AsyncExitStack() as stack:
-        channels = _Channels(config)
+        channels = Channels(config.tls, config.grpcOptions)
         stack.push_async_callback(channels.close)
         stub: Any = jumpstarter_pb2_grpc.ControllerServiceStub(await channels.get(endpoint))  # type: ignore[no-untyped-call]
         who = identity("Client", config.metadata.namespace or "default", config.metadata.name, token)
@@ -72,11 +72,12 @@ async def _running(
         yield dialer
 
 
-class _Channels:
-    """One channel to each service of the lab."""
+class Channels:
+    """One channel to each service of the lab, with *tls* (a ``tls:`` section) and gRPC's *options*."""
 
-    def __init__(self, config: ClientConfigV1Alpha1) -> None:
-        self._config = config
+    def __init__(self, tls: Any, options: Mapping[str, Any]) -> None:
+        self._tls = tls
+        self._options = {**RECONNECTING, **options}
         self._open: dict[str, Any] = {}
 
     async def get(self, endpoint: str) -> Any:
@@ -84,13 +85,13 @@ class _Channels:
         from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials
 
         if endpoint not in self._open:
-            credentials = await ssl_channel_credentials(endpoint, self._config.tls)
-            options = {**RECONNECTING, **self._config.grpcOptions}
+            credentials = await ssl_channel_credentials(endpoint, self._tls)
             # Not twice when two connections came at the same time.
-            self._open.setdefault(endpoint, aio_secure_channel(endpoint, credentials, options))
+            self._open.setdefault(endpoint, aio_secure_channel(endpoint, credentials, self._options))
         return self._open[endpoint]
 
     async def close(self) -> None:
+        """Close all of them."""
         for channel in self._open.values():
             await channel.close()
 
