@@ -47,7 +47,7 @@ class WithOptions:
 class Lease(BaseModel):
     """A lease. Times are aware, in UTC; `exporter` is empty until one is assigned."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, ser_json_timedelta="float")
 
     namespace: str
     name: str

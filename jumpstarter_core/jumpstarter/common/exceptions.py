@@ -31,7 +31,8 @@ from typing import Any
 class JumpstarterException(Exception):
     """Base class of all errors of the product; not raised itself.
 
-    ``raise SomeError("message") from cause`` keeps the cause, and ``str()`` shows it in one line.
+    ``raise SomeError("message") from cause`` keeps the cause, and ``str()`` shows it in one line, unless it is an error of
+    gRPC: those have many lines, and whoever raises from one takes its details into the message.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -40,7 +41,7 @@ class JumpstarterException(Exception):
         self._config: Any = None
 
     def __str__(self) -> str:
-        if self.__cause__ is not None:
+        if self.__cause__ is not None and not type(self.__cause__).__module__.startswith("grpc"):
             return f"{self.message} (Caused by: {self.__cause__})"
         return self.message
 

@@ -173,6 +173,13 @@ def test_the_cause_is_in_the_text_and_the_message_is_not_changed() -> None:
         assert error.message == "bad key"
 
 
+def test_a_cause_of_grpc_is_kept_and_not_in_the_text() -> None:
+    cause = grpc.aio.AioRpcError(Code.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), "details")
+    error = ConfigurationError("the controller answered INTERNAL: details")
+    error.__cause__ = cause
+    assert str(error) == "the controller answered INTERNAL: details"
+
+
 def test_the_configuration_in_use_can_be_kept_with_an_error() -> None:
     error = ConfigurationError("x")
     assert error.get_config() is None
