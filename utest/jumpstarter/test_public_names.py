@@ -15,15 +15,23 @@ NAMES: dict[str, str] = {
         "export exportstream MARKER_MAGIC MARKER_DRIVERCALL MARKER_STREAMCALL MARKER_STREAMING_DRIVERCALL"
     ),
     "jumpstarter.driver.flasher": "FlasherInterface",
-    "jumpstarter.client": "DriverClient FlasherClient FlasherClientInterface client_from_path",
+    "jumpstarter.client": (
+        "DriverClient DirectLease FlasherClient FlasherClientInterface Lease client_from_path"
+    ),
     "jumpstarter.client.adapters": "blocking",
     "jumpstarter.client.base": "DriverClient StubDriverClient",
-    "jumpstarter.client.client": "client_from_path client_from_channel",
+    "jumpstarter.client.client": "client_from_path client_from_channel fetch_motd",
     "jumpstarter.client.core": (
         "AsyncDriverClient DriverError DriverMethodNotImplemented DriverInvalidArgument ExporterNotReady"
     ),
     "jumpstarter.client.decorators": "driver_click_group driver_click_command DriverClickGroup",
+    "jumpstarter.client.exceptions": "LeaseError",
     "jumpstarter.client.flasher": "FlasherClient FlasherClientInterface PathBuf",
+    "jumpstarter.client.grpc": (
+        "Exporter Lease ExporterList LeaseList WithOptions ClientService MultipathExporterStub"
+    ),
+    "jumpstarter.client.lease": "Lease DirectLease",
+    "jumpstarter.client.selectors": "parse_label_selector extract_match_labels_filter selector_contains",
     "jumpstarter.client.status_monitor": "StatusMonitor",
     "jumpstarter.common": (
         "AsyncChannel ControllerStub ExporterStatus ExporterStub HOOK_WARNING_PREFIX LogSource Metadata RouterStub "
@@ -55,6 +63,10 @@ NAMES: dict[str, str] = {
     ),
     "jumpstarter.common.tempfile": "TemporarySocket TemporaryTcpListener TemporaryUnixListener",
     "jumpstarter.common.utils": "serve serve_async env env_with_metadata ExporterMetadata",
+    "jumpstarter.config.client": (
+        "ClientConfigV1Alpha1 ClientConfigV1Alpha1Drivers ClientConfigV1Alpha1Lease ClientConfigListV1Alpha1"
+    ),
+    "jumpstarter.config.grpc": "call_credentials",
     "jumpstarter.exporter": "Session",
     "jumpstarter.exporter.auth": (
         "PassphraseInterceptor passphrase_client_interceptors PASSPHRASE_METADATA_KEY"
@@ -86,6 +98,23 @@ MEMBERS: dict[str, str] = {
         "status wait_for_lease_ready_monitored wait_for_hook_complete_monitored"
     ),
     "jumpstarter.client.DriverClient": "call streamingcall stream log_stream open_stream close",
+    "jumpstarter.client.Lease": (
+        "connect connect_async serve_unix serve_unix_async monitor monitor_async request request_async get refresh_channel "
+        "exporter_name lease_ended lease_transferred lease_ending_callback __enter__ __exit__ __aenter__ __aexit__"
+    ),
+    "jumpstarter.client.DirectLease": (
+        "connect connect_async serve_unix serve_unix_async monitor monitor_async exporter_name lease_ended "
+        "__enter__ __exit__ __aenter__ __aexit__"
+    ),
+    "jumpstarter.client.grpc.ClientService": (
+        "GetExporter ListExporters GetLease ListLeases CreateLease UpdateLease DeleteLease RotateToken"
+    ),
+    "jumpstarter.client.grpc.Lease": "from_protobuf get_status model_dump model_dump_json",
+    "jumpstarter.client.grpc.Exporter": "from_protobuf model_dump model_dump_json",
+    "jumpstarter.config.client.ClientConfigV1Alpha1": (
+        "channel lease lease_async get_exporter list_exporters create_lease delete_lease list_leases update_lease "
+        "rotate_token from_file from_env try_from_env load save exists list delete dump_yaml ensure_exists"
+    ),
     "jumpstarter.exporter.Session": (
         "serve_port_async serve_multi_port_async serve_tcp_async serve_tcp_and_unix_async serve_unix_async "
         "serve_unix_with_hook_socket_async serve_unix update_status add_logger_source context_log_source "
@@ -126,7 +155,62 @@ CALLS: dict[str, str] = {
         "path portal stack allow unsafe tls_config grpc_options insecure passphrase"
     ),
     "jumpstarter.client.client.client_from_channel": "channel portal stack allow unsafe",
+    "jumpstarter.client.client.fetch_motd": "path tls_config grpc_options insecure passphrase",
+    "jumpstarter.client.grpc.ClientService": "channel namespace",
+    "jumpstarter.client.grpc.ClientService.GetExporter": "self name show_hidden_labels",
+    "jumpstarter.client.grpc.ClientService.ListExporters": (
+        "self page_size page_token filter show_hidden_labels"
+    ),
+    "jumpstarter.client.grpc.ClientService.ListLeases": (
+        "self page_size page_token filter only_active tag_filter"
+    ),
+    "jumpstarter.client.grpc.ClientService.CreateLease": (
+        "self selector duration exporter_name begin_time lease_id tags allow_disabled"
+    ),
+    "jumpstarter.client.grpc.ClientService.UpdateLease": "self name duration begin_time client",
+    "jumpstarter.client.grpc.Exporter": (
+        "namespace name labels online status enabled lease deprecated_labels"
+    ),
+    "jumpstarter.client.grpc.ExporterList": (
+        "exporters next_page_token include_online include_leases include_status include_disabled"
+    ),
+    "jumpstarter.client.grpc.Lease": (
+        "namespace name selector exporter_name tags duration effective_duration begin_time client exporter conditions "
+        "effective_begin_time effective_end_time deprecated_labels"
+    ),
+    "jumpstarter.client.grpc.LeaseList": "leases next_page_token",
+    "jumpstarter.client.grpc.MultipathExporterStub": "channels",
+    "jumpstarter.client.grpc.WithOptions": "show_online show_leases show_status show_disabled",
+    "jumpstarter.client.lease.DirectLease": (
+        "address portal allow unsafe tls_config grpc_options insecure passphrase"
+    ),
+    "jumpstarter.client.lease.Lease": (
+        "channel duration selector requested_exporter_name portal namespace name tags allow unsafe release tls_config "
+        "grpc_options client_name acquisition_timeout dial_timeout retry_timeout"
+    ),
+    "jumpstarter.client.lease.Lease.connect_async": "self stack",
+    "jumpstarter.client.lease.Lease.monitor": "self threshold",
+    "jumpstarter.client.lease.Lease.monitor_async": "self threshold",
+    "jumpstarter.client.lease.Lease.refresh_channel": "self channel",
     "jumpstarter.client.status_monitor.StatusMonitor": "stub poll_interval get_status_unsupported",
+    "jumpstarter.config.client.ClientConfigV1Alpha1.create_lease": (
+        "self duration selector exporter_name begin_time lease_id tags allow_disabled"
+    ),
+    "jumpstarter.config.client.ClientConfigV1Alpha1.get_exporter": "self name show_hidden_labels",
+    "jumpstarter.config.client.ClientConfigV1Alpha1.lease": (
+        "self selector exporter_name lease_name duration"
+    ),
+    "jumpstarter.config.client.ClientConfigV1Alpha1.lease_async": (
+        "self selector exporter_name lease_name duration portal acquisition_timeout retry_timeout"
+    ),
+    "jumpstarter.config.client.ClientConfigV1Alpha1.list_exporters": (
+        "self filter include_leases include_online include_status include_disabled page_size show_hidden_labels"
+    ),
+    "jumpstarter.config.client.ClientConfigV1Alpha1.list_leases": (
+        "self filter only_active page_size tag_filter"
+    ),
+    "jumpstarter.config.client.ClientConfigV1Alpha1.update_lease": ("self name duration begin_time client"),
+    "jumpstarter.config.grpc.call_credentials": "kind metadata token",
     "jumpstarter.exporter.logging.get_logger": "name source session",
     "jumpstarter.streams.blocking.BlockingStream": "stream portal",
     "jumpstarter.streams.common.copy_stream": "dst src",
