@@ -27,13 +27,13 @@ from anyio import to_thread
 from jumpstarter.common import HOOK_WARNING_PREFIX
 from jumpstarter.common.enums import ExporterStatus, LogSource
 from jumpstarter.common.exceptions import JumpstarterException
-from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.session import Session
 from jumpstarter.streams.relay import relay
 
 from .hooks import Hook, Interrupt, OnFailure, hook_environment, run_hook
 from .link import TRANSIENT, Backoff, ControllerLink
 from .reporter import Reporter
+from .setup import Setup
 from .standalone import HOOK_LOGGER, Hooks
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class LeaseSession:
 
     def __init__(
         self,
-        config: ExporterConfigV1Alpha1,
+        setup: Setup,
         hooks: Hooks,
         link: ControllerLink,
         reporter: Reporter,
@@ -73,7 +73,7 @@ class LeaseSession:
         self.client = client
         self.gone = asyncio.Event()
         self.stopping = asyncio.Event()
-        self._config = config
+        self._setup = setup
         self._hooks = hooks
         self._link = link
         self._reporter = reporter
@@ -109,8 +109,10 @@ class LeaseSession:
             await self._close(stack)
 
     def _open(self, stack: ExitStack) -> tuple[Session, str, str]:
-        device = self._config.instantiate()
-        session = stack.enter_context(Session(root_device=device, motd=self._config.motd or ""))
+        device = self._setup.make_device()
+        session = stack.enter_context(
+            Session(root_device=device, labels=dict(self._setup.labels), motd=self._setup.motd)
+        )
         session.on_end_session = lambda: self._call_soon(self._ended.set)
         return session, stack.enter_context(session.serve_unix()), stack.enter_context(session.serve_unix())
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import grpc
 from jumpstarter.common.enums import ExporterStatus
-from jumpstarter.common.exceptions import ConfigurationError
-from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials
-from jumpstarter.config.exporter import ExporterConfigV1Alpha1
+from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials, with_call_credentials
+from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 from jumpstarter_protocol import jumpstarter_pb2_grpc
+
+from .setup import Setup
 
 logger = logging.getLogger(__name__)
 
@@ -54,22 +55,17 @@ class Backoff:
 
 
 class ControllerLink:
-    """Calls of ControllerService as the exporter that *config* names."""
+    """Calls of ControllerService as the exporter that *setup* describes."""
 
-    def __init__(self, channel: grpc.aio.Channel, config: ExporterConfigV1Alpha1) -> None:
-        self._config = config
+    def __init__(self, channel: grpc.aio.Channel, setup: Setup) -> None:
+        self._setup = setup
         self._stub: Any = jumpstarter_pb2_grpc.ControllerServiceStub(channel)  # type: ignore[no-untyped-call]
-        self._metadata = (
-            ("jumpstarter-kind", "Exporter"),
-            ("jumpstarter-namespace", config.metadata.namespace or ""),
-            ("jumpstarter-name", config.metadata.name),
-            ("authorization", f"Bearer {config.token}"),
-        )
+        self._metadata = setup.identity
         self._routers: dict[str, grpc.aio.Channel] = {}
 
-    async def register(self, reports: Iterable[pb.DriverInstanceReport], labels: dict[str, str]) -> str:
+    async def register(self, reports: Iterable[pb.DriverInstanceReport]) -> str:
         """Make the exporter and its drivers known; gives its uuid."""
-        request = pb.RegisterRequest(labels=labels, reports=list(reports))
+        request = pb.RegisterRequest(labels=self._setup.labels, reports=list(reports))
         return str((await self._call(self._stub.Register, request)).uuid)
 
     async def unregister(self, reason: str) -> None:
@@ -110,7 +106,7 @@ class ControllerLink:
         """The channel to the router at *endpoint*; one for all of its streams."""
         channel = self._routers.get(endpoint)
         if channel is None:
-            channel = await secure_channel(endpoint, self._config)
+            channel = await secure_channel(endpoint, self._setup.tls, self._setup.grpc_options)
             self._routers[endpoint] = channel
         return channel
 
@@ -142,30 +138,30 @@ def _status_request(status: ExporterStatus, message: str) -> pb.ReportStatusRequ
     return pb.ReportStatusRequest(status=status.to_proto(), message=message)  # type: ignore[arg-type]
 
 
-async def secure_channel(endpoint: str, config: ExporterConfigV1Alpha1) -> grpc.aio.Channel:
-    """A channel to a controller or router of the lab that *config* belongs to."""
-    credentials = await ssl_channel_credentials(endpoint, config.tls)
+async def secure_channel(
+    endpoint: str,
+    tls: TLSConfigV1Alpha1,
+    grpc_options: Mapping[str, Any],
+    calls: grpc.CallCredentials | None = None,
+) -> grpc.aio.Channel:
+    """A channel to a controller or router of a lab; *calls* go with every call."""
+    credentials = await ssl_channel_credentials(endpoint, tls)
+    if calls is not None:
+        credentials = with_call_credentials(credentials, calls)
     # The lab's own reconnecting is the same as gRPC's; its waits are shorter, as people wait for boards.
     options = {
         "grpc.max_reconnect_backoff_ms": 10_000,
         "grpc.initial_reconnect_backoff_ms": 200,
-        **config.grpcOptions,
+        **grpc_options,
     }
     return aio_secure_channel(endpoint, credentials, options)
 
 
 @asynccontextmanager
-async def controller_link(config: ExporterConfigV1Alpha1) -> AsyncIterator[ControllerLink]:
-    """The line to the controller that *config* names. Raises ConfigurationError when it names none."""
-    missing = [key for key, value in (("endpoint", config.endpoint), ("token", config.token)) if not value]
-    if missing:
-        raise ConfigurationError(
-            f"{config.path}: {' and '.join(missing)} missing: expected what 'jmp admin create exporter --save' or "
-            "'jmp login --exporter' write; to serve clients without a controller use --tls-grpc-listener"
-        )
-    assert config.endpoint
-    async with await secure_channel(config.endpoint, config) as channel:
-        link = ControllerLink(channel, config)
+async def controller_link(setup: Setup) -> AsyncIterator[ControllerLink]:
+    """The line to the controller of *setup*. Raises what connecting raises."""
+    async with await setup.connect() as channel:
+        link = ControllerLink(channel, setup)
         try:
             yield link
         finally:

@@ -28,6 +28,7 @@ from jumpstarter.session import Session
 from .lease import LeaseSession, Outcome
 from .link import TRANSIENT, Backoff, ControllerLink, controller_link
 from .reporter import Reporter
+from .setup import Setup, configured
 from .standalone import Hooks
 
 logger = logging.getLogger(__name__)
@@ -43,19 +44,24 @@ class ExporterRefused(ConnectionError):
 class Exporter:
     """One exporter of a lab. `run` gives the exit code."""
 
-    def __init__(self, config: ExporterConfigV1Alpha1, hooks: Hooks) -> None:
-        self._config = config
+    def __init__(self, setup: Setup, hooks: Hooks) -> None:
+        self._setup = setup
         self._hooks = hooks
         self._stop = asyncio.Event()
         self._after_lease = asyncio.Event()
         self._wanted: tuple[str, str] | None = None
         self._changed = asyncio.Event()
         self._current: LeaseSession | None = None
-        self._failures: deque[float] = deque(maxlen=config.failure_detection.max_rapid_failures)
+        self._failures: deque[float] = deque(maxlen=setup.failure_detection.max_rapid_failures)
         self._exit_code = 0
+        self._leaves = True
 
-    def stop(self, *, after_lease: bool = False) -> None:
-        """End the service: at once, or when the lease that runs has ended."""
+    def stop(self, *, after_lease: bool = False, leave: bool = True) -> None:
+        """End the service: at once, or when the lease that runs has ended.
+
+        Without *leave* the controller is not told: the exporter stays registered, and is offline.
+        """
+        self._leaves = leave
         self._after_lease.set()
         if not after_lease:
             self._stop.set()
@@ -73,7 +79,7 @@ class Exporter:
         backoff = Backoff()
         while True:
             try:
-                async with controller_link(self._config) as link:
+                async with controller_link(self._setup) as link:
                     return await self._run(link, reports)
             except ExporterRefused:
                 raise
@@ -86,7 +92,7 @@ class Exporter:
 
     def _describe(self) -> list[Any]:
         """The driver tree as clients will see it; the drivers are made for this, and closed again."""
-        with Session(root_device=self._config.instantiate()) as session:
+        with Session(root_device=self._setup.make_device()) as session:
             return list(session.report().reports)
 
     async def _run(self, link: ControllerLink, reports: list[Any]) -> int:
@@ -102,11 +108,12 @@ class Exporter:
             following.cancel()
             if self._current is not None:
                 self._current.stopping.set()
-            self.stop()
+            self.stop(leave=self._leaves)
             await asyncio.gather(following, serving, return_exceptions=True)
             await reporter.flush(timeout=5)
             reporting.cancel()
-            await self._leave(link)
+            if self._leaves:
+                await self._leave(link)
         return self._exit_code
 
     async def _leave(self, link: ControllerLink) -> None:
@@ -119,20 +126,20 @@ class Exporter:
         backoff = Backoff()
         while True:
             try:
-                await link.register(reports, {})
+                await link.register(reports)
                 if self._current is None:
                     reporter.report(ExporterStatus.AVAILABLE, "Exporter registered and available")
                 else:
                     reporter.report(*reporter.last)
-                logger.info("registered as %s at %s", self._config.metadata.name, self._config.endpoint)
+                logger.info("registered as %s at %s", self._setup.name, self._setup.controller)
                 async for status in link.status():
                     backoff.reset()
                     self._want((status.lease_name, status.client_name) if status.leased else None)
             except grpc.aio.AioRpcError as error:
                 if error.code() not in (*TRANSIENT, grpc.StatusCode.UNKNOWN) or _is_refusal(error):
                     raise ExporterRefused(
-                        f"the controller at {self._config.endpoint} refuses exporter "
-                        f"'{self._config.metadata.name}': {error.details()}; check token, name and namespace"
+                        f"the controller at {self._setup.controller} refuses exporter "
+                        f"'{self._setup.name}': {error.details()}; check token, name and namespace"
                     ) from None
                 logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
             await asyncio.sleep(backoff.next())
@@ -163,7 +170,7 @@ class Exporter:
 
     async def _serve_lease(self, link: ControllerLink, reporter: Reporter, name: str, client: str) -> Outcome:
         logger.info("lease %s of %s begins", name, client or "an unnamed client")
-        self._current = LeaseSession(self._config, self._hooks, link, reporter, name, client)
+        self._current = LeaseSession(self._setup, self._hooks, link, reporter, name, client)
         if self._stop.is_set():
             self._current.stopping.set()
         try:
@@ -178,7 +185,7 @@ class Exporter:
             self._exit_code = FAILED
             return True
         if outcome.failed and self._fails_rapidly():
-            detection = self._config.failure_detection
+            detection = self._setup.failure_detection
             logger.error(
                 "%d leases failed within %d s each: giving up",
                 detection.max_rapid_failures,
@@ -186,14 +193,14 @@ class Exporter:
             )
             self._exit_code = FAILED
             return True
-        return self._config.exitOnLeaseEnd and not outcome.failed
+        return self._setup.exit_on_lease_end and not outcome.failed
 
     def _fails_rapidly(self) -> bool:
         now = time.monotonic()
         self._failures.append(now)
         window = (
-            self._config.failure_detection.rapid_failure_window
-            * self._config.failure_detection.max_rapid_failures
+            self._setup.failure_detection.rapid_failure_window
+            * self._setup.failure_detection.max_rapid_failures
         )
         return len(self._failures) == self._failures.maxlen and now - self._failures[0] <= window
 
@@ -207,7 +214,7 @@ def run_service(config: ExporterConfigV1Alpha1, hooks: Hooks) -> int:
 
 
 async def _run_until_signal(config: ExporterConfigV1Alpha1, hooks: Hooks) -> int:
-    exporter = Exporter(config, hooks)
+    exporter = Exporter(configured(config), hooks)
     received: list[int] = []
 
     def stop(number: int) -> None:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from jumpstarter.common.enums import ExporterStatus, LogSource
 from jumpstarter.common.exceptions import JumpstarterException
 
-from .hooks import Hook, OnFailure, hook_environment, run_hook
+from .hooks import Hook, Interrupt, OnFailure, hook_environment, run_hook
 
 if TYPE_CHECKING:
+    from jumpstarter.config.exporter import HookConfigV1Alpha1, HookInstanceConfigV1Alpha1
     from jumpstarter.session import Session
 
 HOOK_LOGGER = "jumpstarter.exporter.hooks"
@@ -40,15 +41,29 @@ class Hooks:
     before: Hook | None = None
     after: Hook | None = None
 
+    @classmethod
+    def configured(cls, config: HookConfigV1Alpha1) -> Hooks:
+        """The hooks that *config* describes."""
+        return cls(_hook("beforeLease", config.before_lease), _hook("afterLease", config.after_lease))
+
+
+def _hook(name: str, config: HookInstanceConfigV1Alpha1 | None) -> Hook | None:
+    if config is None:
+        return None
+    return Hook(name, config.script, config.exec_, config.timeout, OnFailure(config.on_failure))
+
 
 @contextmanager
-def standalone_lease(session: Session, hooks: Hooks, hook_socket: str) -> Iterator[None]:
+def standalone_lease(
+    session: Session, hooks: Hooks, hook_socket: str, interrupt: Interrupt | None = None
+) -> Iterator[None]:
     """Make *session* ready for clients, and at the end `OFFLINE`, each with its hook.
 
     Args:
         session: the session, whose sockets are served already, so that clients see the hooks' output.
         hooks: what to run.
         hook_socket: path of a unix socket of the session, for the hooks.
+        interrupt: ends the beforeLease hook early, which is no failure then: the afterLease hook is due.
 
     Raises:
         HookFailed: the beforeLease hook failed and its ``onFailure`` is not ``warn``; the afterLease hook is
@@ -64,6 +79,7 @@ def standalone_lease(session: Session, hooks: Hooks, hook_socket: str) -> Iterat
                 hook_socket,
                 LogSource.BEFORE_LEASE_HOOK,
                 ExporterStatus.BEFORE_LEASE_HOOK_FAILED,
+                interrupt,
             )
         session.status.update(ExporterStatus.LEASE_READY, message or "Ready for commands")
         try:
@@ -82,14 +98,21 @@ def standalone_lease(session: Session, hooks: Hooks, hook_socket: str) -> Iterat
         session.status.update(ExporterStatus.OFFLINE, "Exporter shutting down")
 
 
-def _run(session: Session, hook: Hook, socket: str, source: LogSource, failed: ExporterStatus) -> str:
+def _run(
+    session: Session,
+    hook: Hook,
+    socket: str,
+    source: LogSource,
+    failed: ExporterStatus,
+    interrupt: Interrupt | None = None,
+) -> str:
     """Run *hook*; returns the status message for the lease if its failure is only a warning, else ""."""
     hook_log = logging.getLogger(HOOK_LOGGER)
     environment = hook_environment(os.environ, host=socket, lease_name=LEASE_NAME)
     logger.info("running the %s hook", hook.name)
     with session.context_log_source(HOOK_LOGGER, source):
-        result = run_hook(hook, environment, hook_log.info)
-    if result.problem is None:
+        result = run_hook(hook, environment, hook_log.info, interrupt)
+    if result.problem is None or (interrupt is not None and interrupt.requested):
         return ""
     if hook.on_failure is OnFailure.WARN:
         logger.warning("%s", result.problem)

@@ -63,16 +63,26 @@ NAMES: dict[str, str] = {
     ),
     "jumpstarter.common.tempfile": "TemporarySocket TemporaryTcpListener TemporaryUnixListener",
     "jumpstarter.common.utils": "serve serve_async env env_with_metadata ExporterMetadata",
+    "jumpstarter.config.exporter": (
+        "ExporterConfigV1Alpha1 ExporterConfigListV1Alpha1 ExporterConfigV1Alpha1DriverInstance "
+        "ExporterConfigV1Alpha1DriverInstanceBase ExporterConfigV1Alpha1DriverInstanceComposite "
+        "ExporterConfigV1Alpha1DriverInstanceProxy HookConfigV1Alpha1 HookInstanceConfigV1Alpha1 "
+        "FailureDetectionConfigV1Alpha1"
+    ),
     "jumpstarter.config.client": (
         "ClientConfigV1Alpha1 ClientConfigV1Alpha1Drivers ClientConfigV1Alpha1Lease ClientConfigListV1Alpha1"
     ),
     "jumpstarter.config.grpc": "call_credentials",
-    "jumpstarter.exporter": "Session",
+    "jumpstarter.exporter": "Session Exporter",
     "jumpstarter.exporter.auth": (
         "PassphraseInterceptor passphrase_client_interceptors PASSPHRASE_METADATA_KEY"
     ),
+    "jumpstarter.exporter.exporter": "Exporter",
+    "jumpstarter.exporter.hooks": "HookExecutor HookExecutionError",
+    "jumpstarter.exporter.lease_context": "LeaseContext",
     "jumpstarter.exporter.logging": "get_logger LogHandler",
     "jumpstarter.exporter.session": "Session",
+    "jumpstarter.logging": "get_logger",
     "jumpstarter.streams.aiohttp": "AiohttpStreamReaderStream",
     "jumpstarter.streams.blocking": "BlockingStream",
     "jumpstarter.streams.common": "copy_stream forward_stream create_memory_stream",
@@ -98,6 +108,19 @@ MEMBERS: dict[str, str] = {
         "status wait_for_lease_ready_monitored wait_for_hook_complete_monitored"
     ),
     "jumpstarter.client.DriverClient": "call streamingcall stream log_stream open_stream close",
+    "jumpstarter.config.exporter.ExporterConfigV1Alpha1": (
+        "load load_path save list exists delete resolve_path user_config_exists validate_alias dump_yaml serve_unix "
+        "serve_unix_async create_exporter serve"
+    ),
+    "jumpstarter.config.exporter.ExporterConfigV1Alpha1DriverInstance": "instantiate from_path from_str root",
+    "jumpstarter.exporter.Exporter": "serve serve_standalone_tcp stop exit_code __aenter__ __aexit__",
+    "jumpstarter.exporter.hooks.HookExecutionError": "should_shutdown_exporter should_end_lease",
+    "jumpstarter.exporter.hooks.HookExecutor": (
+        "execute_before_lease_hook execute_after_lease_hook run_before_lease_hook run_after_lease_hook"
+    ),
+    "jumpstarter.exporter.lease_context.LeaseContext": (
+        "is_ready is_active has_client update_client clear_client update_status drivers_ready wait_for_drivers"
+    ),
     "jumpstarter.client.Lease": (
         "connect connect_async serve_unix serve_unix_async monitor monitor_async request request_async get refresh_channel "
         "exporter_name lease_ended lease_transferred lease_ending_callback __enter__ __exit__ __aenter__ __aexit__"
@@ -129,6 +152,28 @@ CALLS: dict[str, str] = {
     "jumpstarter.driver.Driver.StreamingDriverCall": "self request context",
     "jumpstarter.driver.Driver.Stream": "self request context",
     "jumpstarter.driver.Driver.resource": "self handle timeout",
+    "jumpstarter.config.exporter.ExporterConfigV1Alpha1.create_exporter": "self standalone",
+    "jumpstarter.config.exporter.ExporterConfigV1Alpha1DriverInstance": "root",
+    "jumpstarter.config.exporter.ExporterConfigV1Alpha1DriverInstance.from_path": "path",
+    "jumpstarter.config.exporter.ExporterConfigV1Alpha1DriverInstance.from_str": "config",
+    "jumpstarter.exporter.Exporter": (
+        "uuid labels channel_factory device_factory tls grpc_options hook_executor motd exit_on_lease_end token"
+    ),
+    "jumpstarter.exporter.Exporter.serve_standalone_tcp": "self host port tls_credentials interceptors",
+    "jumpstarter.exporter.Exporter.stop": "self wait_for_lease_exit should_unregister exit_code",
+    "jumpstarter.exporter.hooks.HookExecutionError": "message on_failure hook_type",
+    "jumpstarter.exporter.hooks.HookExecutor": "config",
+    "jumpstarter.exporter.hooks.HookExecutor.run_before_lease_hook": (
+        "self lease_scope report_status shutdown request_lease_release"
+    ),
+    "jumpstarter.exporter.hooks.HookExecutor.run_after_lease_hook": (
+        "self lease_scope report_status shutdown request_lease_release"
+    ),
+    "jumpstarter.exporter.lease_context.LeaseContext": (
+        "lease_name before_lease_hook end_session_requested after_lease_hook_started after_lease_hook_done "
+        "lease_ended session socket_path hook_socket_path client_name current_status status_message "
+        "skip_after_lease_hook"
+    ),
     "jumpstarter.exporter.Session.serve_port_async": "self port",
     "jumpstarter.exporter.Session.serve_tcp_async": "self host port tls_credentials interceptors",
     "jumpstarter.exporter.Session.serve_tcp_and_unix_async": "self host port unix_path tls_credentials interceptors",

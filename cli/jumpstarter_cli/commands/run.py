@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from jumpstarter_exporter.hooks import Hook, OnFailure
 from jumpstarter_exporter.standalone import Hooks, standalone_lease
 
 from jumpstarter_cli import logs
@@ -22,7 +21,6 @@ from jumpstarter_cli.signals import wait_for_the_end
 
 if TYPE_CHECKING:
     import grpc
-    from jumpstarter.config.exporter import HookInstanceConfigV1Alpha1
 
 logger = logging.getLogger("jumpstarter.exporter")
 
@@ -83,7 +81,7 @@ def run(
         session.serve_tcp(host, port, tls_credentials=credentials, passphrase=passphrase) as bound,
     ):
         logger.info("exporter '%s' listens on %s:%s", source.name, host, bound)
-        with standalone_lease(session, _hooks(source), hook_socket):
+        with standalone_lease(session, Hooks.configured(source.config.hooks), hook_socket):
             logger.info("exporter '%s' is ready", source.name)
             wait_for_the_end()
 
@@ -111,17 +109,6 @@ def _read_pem(path: str, option: str) -> bytes:
     return content
 
 
-def _hooks(source: ExporterSource) -> Hooks:
-    config = source.config.hooks
-    return Hooks(_hook("beforeLease", config.before_lease), _hook("afterLease", config.after_lease))
-
-
-def _hook(name: str, config: HookInstanceConfigV1Alpha1 | None) -> Hook | None:
-    if config is None:
-        return None
-    return Hook(name, config.script, config.exec_, config.timeout, OnFailure(config.on_failure))
-
-
 def parse_listener(text: str) -> tuple[str, int]:
     """``[HOST:]PORT`` as host and port; an IPv6 host stands in brackets.
 
@@ -140,4 +127,4 @@ def _serve_lab(source: ExporterSource) -> int:
     """Serve the clients of a lab, through its controller; gives the exit code."""
     from jumpstarter_exporter.service import run_service
 
-    return run_service(source.config, _hooks(source))
+    return run_service(source.config, Hooks.configured(source.config.hooks))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, Final
 
 import grpc
@@ -71,6 +72,19 @@ class PresentedCredentials(grpc.ChannelCredentials):  # type: ignore[misc]
     def __init__(self, certificate: bytes, name: str) -> None:
         super().__init__(grpc.ssl_channel_credentials(certificate)._credentials)  # type: ignore[attr-defined]
         self.name = name
+
+
+def with_call_credentials(
+    credentials: grpc.ChannelCredentials, calls: grpc.CallCredentials
+) -> grpc.ChannelCredentials:
+    """*credentials* of a channel that sends *calls* with every call."""
+    composed = grpc.composite_channel_credentials(credentials, calls)
+    if isinstance(credentials, PresentedCredentials):
+        # gRPC's composition would lose the name.
+        credentials = copy(credentials)
+        credentials._credentials = composed._credentials  # type: ignore[attr-defined]
+        return credentials
+    return composed
 
 
 def channel_credentials(target: str, tls_config: Any, timeout: float = 5.0) -> grpc.ChannelCredentials:

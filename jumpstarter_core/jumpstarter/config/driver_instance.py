@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,11 +50,52 @@ def convert_children(node: Node, where: KeyPath, problems: Problems) -> Any:
 
 
 @dataclass(kw_only=True)
+class ExporterConfigV1Alpha1DriverInstanceBase:
+    """A driver: *config* holds the arguments of its class *type*, *children* are given to it."""
+
+    type: str
+    description: str | None = None
+    methods_description: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    children: dict[str, ExporterConfigV1Alpha1DriverInstance] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.children = as_instances(self.children)
+
+
+@dataclass(kw_only=True)
+class ExporterConfigV1Alpha1DriverInstanceComposite:
+    """A group of drivers."""
+
+    children: dict[str, ExporterConfigV1Alpha1DriverInstance] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.children = as_instances(self.children)
+
+
+@dataclass(kw_only=True)
+class ExporterConfigV1Alpha1DriverInstanceProxy:
+    """Another name for the driver at *ref*, a dotted path of names from the top."""
+
+    ref: str
+
+
+#: The three forms that a node has, as classes of their own.
+Form = (
+    ExporterConfigV1Alpha1DriverInstanceBase
+    | ExporterConfigV1Alpha1DriverInstanceComposite
+    | ExporterConfigV1Alpha1DriverInstanceProxy
+)
+
+
+@dataclass(kw_only=True, init=False)
 class ExporterConfigV1Alpha1DriverInstance:
     """One node: a driver (`type`), an alias of another node (`ref`) or a group (`children` only).
 
     *config* holds the arguments of the driver's class; *children* are given to it. *description* and
     *methods_description* (by command) replace the help texts of the ``j`` commands.
+
+    A node is also made of its form, *root*: one of the classes above, or a mapping with its fields.
     """
 
     type: str | None = None
@@ -72,6 +113,44 @@ class ExporterConfigV1Alpha1DriverInstance:
         default=None, compare=False, repr=False, metadata={"internal": True}
     )
     """*config* converted to the annotations of the class, once that was checked."""
+
+    def __init__(
+        self,
+        root: Form | Mapping[str, Any] | None = None,
+        *,
+        type: str | None = None,
+        ref: str | None = None,
+        description: str | None = None,
+        methods_description: dict[str, str] | None = None,
+        config: dict[str, Any] | None = None,
+        children: Mapping[str, Any] | None = None,
+        source: Source | None = None,
+        arguments: dict[str, Any] | None = None,
+    ) -> None:
+        if root is not None:
+            given = root if isinstance(root, Mapping) else vars(root)
+            self.__init__(**given)  # type: ignore[misc]
+            return
+        self.type, self.ref, self.description = type, ref, description
+        self.methods_description = {} if methods_description is None else methods_description
+        self.config = {} if config is None else config
+        self.children = as_instances(children or {})
+        self.source, self.arguments = source, arguments
+
+    @property
+    def root(self) -> Form:
+        """The node's form; it shares *config* and *children* with the node."""
+        if self.ref is not None:
+            return ExporterConfigV1Alpha1DriverInstanceProxy(ref=self.ref)
+        if self.type is None:
+            return ExporterConfigV1Alpha1DriverInstanceComposite(children=self.children)
+        return ExporterConfigV1Alpha1DriverInstanceBase(
+            type=self.type,
+            description=self.description,
+            methods_description=self.methods_description,
+            config=self.config,
+            children=self.children,
+        )
 
     @classmethod
     def from_node(cls, node: Node, where: KeyPath, problems: Problems) -> Any:
@@ -172,6 +251,14 @@ class ExporterConfigV1Alpha1DriverInstance:
         made[:] = [each for each in made if each not in children.values()]
         made.append(driver)
         return driver
+
+
+def as_instances(children: Mapping[str, Any]) -> dict[str, ExporterConfigV1Alpha1DriverInstance]:
+    """*children* with every form and mapping made an instance; the same mapping when there is nothing to be made."""
+    cls = ExporterConfigV1Alpha1DriverInstance
+    if isinstance(children, dict) and all(isinstance(child, cls) for child in children.values()):
+        return children
+    return {name: child if isinstance(child, cls) else cls(child) for name, child in children.items()}
 
 
 def _check_combination(node: Node, where: KeyPath, problems: Problems) -> None:

@@ -7,16 +7,24 @@ Files are ``exporters/<alias>.yaml`` below the user's configuration directory, e
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from jumpstarter.common.exceptions import JumpstarterException
 from jumpstarter.config.common import CONFIG_API_VERSION, ObjectMeta
-from jumpstarter.config.driver_instance import ExporterConfigV1Alpha1DriverInstance, convert_children
-from jumpstarter.config.fields import to_plain
+from jumpstarter.config.driver_instance import (
+    ExporterConfigV1Alpha1DriverInstance,
+    ExporterConfigV1Alpha1DriverInstanceBase,
+    ExporterConfigV1Alpha1DriverInstanceComposite,
+    ExporterConfigV1Alpha1DriverInstanceProxy,
+    as_instances,
+    convert_children,
+)
+from jumpstarter.config.fields import file_fields, names_of, to_plain
 from jumpstarter.config.files import EXPORTERS, dump, missing_file, write_atomically
 from jumpstarter.config.loader import Problems, display_path, read_file
 from jumpstarter.config.overrides import Overrides, overlay_exporter
@@ -27,17 +35,38 @@ from jumpstarter.config.tls import TLSConfigV1Alpha1
 
 if TYPE_CHECKING:
     from jumpstarter.driver import Driver
+    from jumpstarter.exporter.exporter import Exporter
 
 __all__ = [
     "ExporterConfigListV1Alpha1",
     "ExporterConfigV1Alpha1",
     "ExporterConfigV1Alpha1DriverInstance",
+    "ExporterConfigV1Alpha1DriverInstanceBase",
+    "ExporterConfigV1Alpha1DriverInstanceComposite",
+    "ExporterConfigV1Alpha1DriverInstanceProxy",
     "FailureDetectionConfigV1Alpha1",
     "HookConfigV1Alpha1",
     "HookInstanceConfigV1Alpha1",
 ]
 
 
+T = TypeVar("T")
+
+
+def _takes_file_names(cls: type[T]) -> type[T]:
+    """Class decorator: the constructor takes the names that fields have in the file, too, such as ``onFailure``."""
+    init: Any = cls.__init__
+    fields = {name: field.name for field in file_fields(cls) for name in names_of(field)}
+
+    @wraps(init)
+    def construct(self: T, **values: Any) -> None:
+        init(self, **{fields.get(name, name): value for name, value in values.items()})
+
+    cls.__init__ = construct  # type: ignore[method-assign,assignment]
+    return cls
+
+
+@_takes_file_names
 @dataclass(kw_only=True)
 class HookInstanceConfigV1Alpha1:
     """One hook: *script* is run by *exec_* (None: by the shell) for at most *timeout* seconds.
@@ -53,6 +82,7 @@ class HookInstanceConfigV1Alpha1:
     )
 
 
+@_takes_file_names
 @dataclass(kw_only=True)
 class HookConfigV1Alpha1:
     """*before_lease* runs before a client may use the drivers, *after_lease* when its session has ended."""
@@ -65,6 +95,7 @@ class HookConfigV1Alpha1:
     )
 
 
+@_takes_file_names
 @dataclass(kw_only=True)
 class FailureDetectionConfigV1Alpha1:
     """An exporter gives up after *max_rapid_failures* failures within *rapid_failure_window* seconds each."""
@@ -78,6 +109,7 @@ class FailureDetectionConfigV1Alpha1:
     )
 
 
+@_takes_file_names
 @dataclass(kw_only=True)
 class ExporterConfigV1Alpha1:
     """One exporter configuration; *alias* is its name on this machine, *path* the file it was read from."""
@@ -109,6 +141,9 @@ class ExporterConfigV1Alpha1:
     overrides: Overrides = field(
         default_factory=Overrides, repr=False, compare=False, metadata={"internal": True}
     )
+
+    def __post_init__(self) -> None:
+        self.export = as_instances(self.export)
 
     @classmethod
     def validate_alias(cls, alias: str) -> None:
@@ -221,6 +256,40 @@ class ExporterConfigV1Alpha1:
 
         with local_session(self.instantiate(), motd=self.motd or "") as path:
             yield path
+
+    @asynccontextmanager
+    async def serve_unix_async(self) -> AsyncGenerator[str]:
+        """`serve_unix` for coroutines."""
+        from anyio import CancelScope, to_thread
+
+        session = self.serve_unix()
+        path = await to_thread.run_sync(session.__enter__)
+        try:
+            yield path
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(session.__exit__, None, None, None)
+
+    @asynccontextmanager
+    async def create_exporter(self, *, standalone: bool = False) -> AsyncGenerator[Exporter]:
+        """The exporter for a program to run: `serve` for the clients of the lab, or `serve_standalone_tcp` without a lab.
+
+        It stops with the context. *standalone* makes no difference: whether there is a controller matters to `serve` only.
+        """
+        # A convenience, too; the exporter service is above.
+        from jumpstarter.exporter.exporter import from_config
+
+        async with from_config(self) as exporter:
+            yield exporter
+
+    async def serve(self) -> None:
+        """Serve the clients of the lab until cancelled, or until a hook or ``exitOnLeaseEnd`` ends the exporter.
+
+        Raises ConfigurationError when a driver does not work or no controller is named, ConnectionError when the controller
+        does not take the exporter.
+        """
+        async with self.create_exporter() as exporter:
+            await exporter.serve()
 
 
 @dataclass(kw_only=True)
