@@ -18,6 +18,7 @@ from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConfigurationError, ConnectionError
 from jumpstarter.config.client import ClientConfigV1Alpha1
 from jumpstarter.config.common import ObjectMeta
+from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter.connection import local_session
 from jumpstarter_driver_power.driver import MockPower
 
@@ -151,6 +152,21 @@ async def test_channel_is_known_by_its_token(service: ClientService, config: Cli
     )
     async with await renewed.channel() as channel:
         assert (await ClientService(channel=channel, namespace="default").GetExporter(name="board")).online
+
+
+def test_channel_takes_the_certificate_that_is_presented(config: ClientConfigV1Alpha1) -> None:
+    trusting = ClientConfigV1Alpha1(
+        metadata=config.metadata,
+        endpoint=config.endpoint,
+        tls=TLSConfigV1Alpha1(insecure=True),
+        token=config.token,
+    )
+    assert trusting.get_exporter("board").online
+    careful = ClientConfigV1Alpha1(
+        metadata=config.metadata, endpoint=config.endpoint, tls=TLSConfigV1Alpha1(), token=config.token
+    )
+    with pytest.raises(ConnectionError, match="cannot be reached"):
+        careful.get_exporter("board")
 
 
 def test_configuration_answers_plain_code(config: ClientConfigV1Alpha1) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -206,6 +207,34 @@ async def test_cancelled_request_leaves_nothing(config: ClientConfigV1Alpha1, by
         assert await to_thread.run_sync(waiting) == []
         with pytest.raises(RuntimeError, match="no name yet"):
             await second.get()
+
+
+WAITING = """
+from datetime import timedelta
+from anyio.from_thread import start_blocking_portal
+from jumpstarter.client import Lease
+from jumpstarter.config.client import ClientConfigV1Alpha1
+
+config = ClientConfigV1Alpha1.load("anna")
+with start_blocking_portal() as portal:
+    channel = portal.call(config.channel)
+    try:
+        with Lease(channel=channel, portal=portal, namespace="default", selector="kind=board", duration=timedelta(hours=1),
+                   allow=[], unsafe=True, tls_config=config.tls):
+            print("leased")
+    except KeyboardInterrupt:
+        print("interrupted")
+    portal.call(channel.close)
+"""
+
+
+def test_interrupted_thread_leaves_nothing(config: ClientConfigV1Alpha1, world: World) -> None:
+    with making(config) as make, make() as held:
+        process = world.start("python", "-u", "-c", WAITING)
+        process.until("Waiting for an exporter")
+        assert process.end(signal.SIGINT) == 0, process.text()
+        assert process.text().splitlines()[-1] == "interrupted"
+        assert names(config) == [held.name]
 
 
 def test_monitor_tells_that_the_lease_ends_and_has_ended(config: ClientConfigV1Alpha1) -> None:

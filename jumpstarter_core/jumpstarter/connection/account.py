@@ -11,7 +11,7 @@ import anyio
 import grpc
 
 from jumpstarter.client.grpc import ClientService, ExporterList, Lease, LeaseList
-from jumpstarter.common.grpc import PresentedCredentials, aio_secure_channel, ssl_channel_credentials
+from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials, with_call_credentials
 from jumpstarter.common.loop import EventLoop
 from jumpstarter.config.grpc import call_credentials
 
@@ -34,14 +34,11 @@ async def controller_channel(config: ClientConfigV1Alpha1) -> grpc.aio.Channel:
     fetched.
     """
     endpoint, token = require_controller(config)
-    transport = await ssl_channel_credentials(endpoint, config.tls)
-    credentials = grpc.composite_channel_credentials(
-        transport, call_credentials("Client", config.metadata, token)
+    credentials = with_call_credentials(
+        await ssl_channel_credentials(endpoint, config.tls),
+        call_credentials("Client", config.metadata, token),
     )
-    options: dict[str, Any] = {**RECONNECTING, **config.grpcOptions}
-    if isinstance(transport, PresentedCredentials):
-        options = {"grpc.ssl_target_name_override": transport.name, **options}
-    return aio_secure_channel(endpoint, credentials, options)
+    return aio_secure_channel(endpoint, credentials, {**RECONNECTING, **config.grpcOptions})
 
 
 def ask(

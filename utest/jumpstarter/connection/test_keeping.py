@@ -46,6 +46,13 @@ def test_warning_of_a_short_lease_comes_in_its_last_fifth() -> None:
     assert due(timedelta(seconds=10), timedelta(seconds=10), extend=False, warned=False).wait == 8
 
 
+@pytest.mark.parametrize(
+    ("left", "expected"), [(HOUR, Due(wait=None, warn=True)), (3 * HOUR, Due(wait=3600))]
+)
+def test_who_follows_a_lease_says_what_soon_is(left: timedelta, expected: Due) -> None:
+    assert due(left, HOUR, extend=False, warned=False, soon=2 * HOUR) == expected
+
+
 def test_lease_without_an_end_needs_nothing() -> None:
     assert due(None, HOUR, extend=True, warned=False) == Due(wait=None)
 
