@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import grpc
@@ -22,6 +23,8 @@ FOREIGN = ("JMP_", "JUMPSTARTER_", "XDG_", "PYTHON", "VIRTUAL_ENV", "ACQUISITION
 START = 60.0
 SCENARIO = 120.0
 ROOT = "namespaces/default"
+
+_numbers = itertools.count(1)
 
 SETTINGS = """\
 apiVersion: jumpstarter.dev/v1alpha1
@@ -55,43 +58,32 @@ drivers: {{allow: [], unsafe: true}}
 
 @dataclass
 class Process:
-    """A running command whose output is kept; *lines* grows while it runs."""
+    """A running command whose output goes to a file: what it has said before it answers somebody is there at once."""
 
-    popen: subprocess.Popen[str]
-    lines: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._told = threading.Condition()
-        self._ended = False
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.popen.stdout is not None
-        for line in self.popen.stdout:
-            with self._told:
-                self.lines.append(line)
-                self._told.notify_all()
-        with self._told:
-            self._ended = True
-            self._told.notify_all()
-
-    def until(self, pattern: str, timeout: float = START) -> re.Match[str]:
-        """Wait for a line that has *pattern*."""
-        found: list[re.Match[str]] = []
-
-        def seen() -> bool:
-            found[:] = [match for line in self.lines if (match := re.search(pattern, line))]
-            return bool(found) or self._ended
-
-        with self._told:
-            assert self._told.wait_for(seen, timeout), f"no {pattern!r} in {timeout} s\n{self.text}"
-        assert found, f"ended without {pattern!r}\n{self.text}"
-        return found[0]
+    popen: subprocess.Popen[bytes]
+    output: Path
+    _begin: int = 0
 
     @property
     def text(self) -> str:
-        return "".join(self.lines)
+        """What it has said."""
+        return self.output.read_text("utf-8", errors="replace")[self._begin :]
+
+    def forget(self) -> None:
+        """What it has said until now does not count any more."""
+        self._begin += len(self.text)
+
+    def until(self, pattern: str, timeout: float = START) -> re.Match[str]:
+        """Wait for a whole line that has *pattern*."""
+        deadline = monotonic() + timeout
+        while True:
+            ended = self.popen.poll() is not None  # looked at first: what it said last counts
+            for line in self.text.splitlines(keepends=True):
+                if (ended or line.endswith("\n")) and (match := re.search(pattern, line)):
+                    return match
+            assert not ended, f"ended without {pattern!r}\n{self.text}"
+            assert monotonic() < deadline, f"no {pattern!r} in {timeout} s\n{self.text}"
+            sleep(0.05)
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = START) -> int:
         """End it, and give its exit code."""
@@ -103,12 +95,6 @@ class Process:
             raise AssertionError(f"signal {number} does not end it\n{self.text}") from None
         finally:
             self.popen.wait()
-
-    def close(self) -> None:
-        """Let go of the output of a process that has ended."""
-        assert self.popen.stdout is not None
-        self._reader.join(START)
-        self.popen.stdout.close()
 
 
 @dataclass(frozen=True)
@@ -152,17 +138,17 @@ class Installation:
     @contextmanager
     def start(self, *command: str, stop: int = signal.SIGTERM) -> Iterator[Process]:
         """Run one of its commands as long as the block does."""
-        process = Process(
-            subprocess.Popen(
+        output = self.home / f"output-{next(_numbers)}"
+        with output.open("wb") as file:
+            popen = subprocess.Popen(
                 [str(self.bin / command[0]), *command[1:]],
                 env=self.environment(),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=file,
                 stderr=subprocess.STDOUT,
-                text=True,
             )
-        )
+        process = Process(popen, output)
         try:
             yield process
         except BaseException:
@@ -171,7 +157,6 @@ class Installation:
         finally:
             if process.popen.poll() is None:
                 process.stop(stop)
-            process.close()
 
 
 @dataclass

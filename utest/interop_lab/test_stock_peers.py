@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from jumpstarter_protocol import common_pb2
+from jumpstarter_testing.eventually import eventually
 
-from .lab import Installation, Lab, Process, RawClient
+from .lab import START, Installation, Lab, Process, RawClient
 
 pytestmark = pytest.mark.usefixtures("board")
 
@@ -34,9 +35,11 @@ def listed(stock: Installation, config: Path, *command: str) -> list[dict[str, A
 
 def test_exporter_is_available(lab: Lab, raw: RawClient) -> None:
     raw.wait_for_board("board=stock")
+    # It has just been leased: it tells some time later that the lease is over.
+    available = common_pb2.EXPORTER_STATUS_AVAILABLE
+    eventually(lambda: lab.exporter("stock").status == available, timeout=START)
     exporter = lab.exporter("stock")
     assert exporter.online
-    assert exporter.status == common_pb2.EXPORTER_STATUS_AVAILABLE
     assert [
         dict(device.labels)["jumpstarter.dev/name"] for device in exporter.devices if device.parent_uuid
     ] == ["power"]

@@ -47,7 +47,7 @@ def broken(config: Path, tmp_path: Path) -> tuple[Path, str]:
 def test_auth_logging_1_failed_client(peers: Peers, tmp_path: Path, owner: str) -> None:
     name = f"mallory-{owner.replace('.', '-')}"
     config, wrong = broken(peers.client(name), tmp_path)
-    peers.lab.process.lines.clear()
+    peers.lab.process.forget()
     done = peers.installations[owner].run("jmp", "get", "exporters", "--client-config", str(config))
     assert done.returncode != 0
     line = peers.lab.process.until("client authentication failed").string
