@@ -15,7 +15,7 @@ from pathlib import Path
 from robot.api.deco import keyword, library
 
 DRIVERS = Path(__file__).resolve().parents[2] / "utest" / "faults"
-LIMIT = 30
+LIMIT = 60
 CONFIG = """\
 metadata: {name: faulty}
 export:

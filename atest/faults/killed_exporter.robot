@@ -15,17 +15,17 @@ ${GONE}    *the exporter cannot be reached or went away*
 
 *** Test Cases ***
 A Call Fails
-    [Timeout]    20 seconds
+    [Timeout]    2 minutes
     Kill Exporter When It Is Busy    block
     Run Keyword And Expect Error    ${GONE}    Faulty Block
 
 A Call Of A Coroutine Fails
-    [Timeout]    20 seconds
+    [Timeout]    2 minutes
     Kill Exporter When It Is Busy    block_async
     Run Keyword And Expect Error    ${GONE}    Faulty Block In Coroutine
 
 Items Fail
-    [Timeout]    20 seconds
+    [Timeout]    2 minutes
     Kill Exporter When It Is Busy    ticks
     Run Keyword And Expect Error    ${GONE}    Faulty Ticks    count=1000000    timeout=1 minute
 
@@ -50,7 +50,7 @@ A Driver That Raises Fails The Keyword Only
 A Stream That Takes Too Long Leaves The Device Free
     Run Keyword And Expect Error    *items did not come in 1 second*
     ...    Faulty Ticks    count=1000000    timeout=1 second
-    Wait Until Keyword Succeeds    10 seconds    100 milliseconds    Nothing Is Held
+    Wait Until Keyword Succeeds    60 seconds    100 milliseconds    Nothing Is Held
 
 
 *** Keywords ***

@@ -7,7 +7,7 @@ Library           network_peers.py
 
 Suite Setup       Connect To An Exporter With A Bus
 Suite Teardown    Disconnect And Clean Up
-Test Timeout      1 minute
+Test Timeout      3 minutes
 
 
 *** Variables ***

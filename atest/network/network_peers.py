@@ -21,7 +21,7 @@ from typing import Any
 from robot.api import SkipExecution
 from robot.api.deco import keyword, library
 
-LIMIT = 20
+LIMIT = 60
 FAMILY = "jumpstarter_driver_network.driver."
 
 

@@ -7,7 +7,7 @@ Library           network_peers.py
 
 Suite Setup       Connect To An Exporter Of Peers
 Suite Teardown    Disconnect And Clean Up
-Test Timeout      1 minute
+Test Timeout      3 minutes
 
 
 *** Test Cases ***

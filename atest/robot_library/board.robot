@@ -34,7 +34,7 @@ Keywords Of A Board
 A Failure Says What Was Read
     Run Suite    board.robot
     Test Should Have    Missing Text Is A Failure With The Text Read So Far    FAIL
-    ...    board.serial: 'never said' was not seen in 500 milliseconds. Read so far:
+    ...    board.serial: 'never said' was not seen in 3 seconds. Read so far:
     Test Should Have    Missing Text Is A Failure With The Text Read So Far    FAIL    login:
 
 Console Text That Nobody Read Is In The Log Of A Failed Test

@@ -23,7 +23,7 @@ What Must Pass Passes
 Failures Say What Happened
     [Template]    Test Should Have
     A Stream Is Bounded By Timeout    FAIL
-    ...    Probe Count: 3 items did not come in 300 milliseconds, 2 items did: [1, 2]
+    ...    Probe Count: 3 items did not come in 3 seconds, 2 items did: [1, 2]
     The Default Timeout Has A Scope    FAIL
     ...    serial0: 'nothing' was not seen in 200 milliseconds.
     An Unknown Method Is Named    FAIL    driver 'probe' has no method 'hodl', expected one of count,
@@ -52,4 +52,4 @@ Keywords Are Listed With Their Arguments
 A Timeout Should Have Stopped
     [Arguments]    ${name}
     Test Should Have    ${name}    FAIL    EQUALS:Test timeout 500 milliseconds exceeded.
-    Test Should Have Taken Less Than    ${name}    5
+    Test Should Have Taken Less Than    ${name}    40

@@ -1,12 +1,12 @@
 *** Settings ***
 Documentation    A console on a pseudo terminal, with a board at its far end.
 
-Library          JumpstarterLibrary    timeout=10 s
+Library          JumpstarterLibrary    timeout=60 s
 Library          serial_peers.py
 
 Test Setup       Connect To A Board
 Test Teardown    Disconnect And Clean Up
-Test Timeout     1 minute
+Test Timeout     3 minutes
 
 
 *** Test Cases ***
@@ -46,16 +46,16 @@ What Comes Between Keywords Is Kept
     Board Says    five
     ${text} =    Serial Read Until    three
     Should Be Equal    ${text}    ${SPACE}two three
-    ${data} =    Serial Read Bytes    quiet=300 ms
+    ${data} =    Serial Read Bytes    quiet=3 s
     Should Be Equal    ${data}    ${{b' four\x00\xfffive'}}
 
 A Text That Does Not Come Fails With What Was Read
     Board Says    Kernel panic - not syncing
     Serial Read Until    Kernel
     Run Keyword And Expect Error
-    ...    serial: 'login:' was not seen in 300 milliseconds. Read so far:\n${SPACE}panic - not syncing
-    ...    Serial Read Until    login:    timeout=300 ms
-    ${text} =    Serial Read Until    syncing    timeout=1 s
+    ...    serial: 'login:' was not seen in 3 seconds. Read so far:\n${SPACE}panic - not syncing
+    ...    Serial Read Until    login:    timeout=3 s
+    ${text} =    Serial Read Until    syncing
     Should Be Equal    ${text}    ${SPACE}panic - not syncing
     Run Keyword And Expect Error
     ...    serial: text matching 'x{3}' was not seen in 100 milliseconds. Nothing was read.
@@ -123,7 +123,7 @@ A Port That Goes Away Fails What Waits For It
     Serial Read Until    last
     Unplug Board
     Run Keyword And Expect Error    serial: 'login:' was not seen before *Read so far:\n${SPACE}words
-    ...    Serial Read Until    login:    timeout=20 s
+    ...    Serial Read Until    login:    timeout=60 s
 
 A Port That Comes Back Is Used Again
     [Documentation]    The name of the port stays, as udev's links do.

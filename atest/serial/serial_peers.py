@@ -19,7 +19,7 @@ from typing import Any
 
 from robot.api.deco import keyword, library
 
-LIMIT = 20
+LIMIT = 60
 ANSWERS = {
     b"": b"login: ",
     b"root": b"Password: ",

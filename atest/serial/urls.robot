@@ -5,7 +5,7 @@ Library          JumpstarterLibrary
 Library          serial_peers.py
 
 Test Teardown    Run Keywords    Disconnect From Exporter    AND    Clean Up
-Test Timeout     1 minute
+Test Timeout     3 minutes
 
 
 *** Test Cases ***
@@ -15,7 +15,7 @@ A Loop Says What It Hears
     ${text} =    Serial Read Until    hello
     Should Be Equal    ${text}    hello
     Serial Write Bytes    \x00\xff
-    ${data} =    Serial Read Bytes    quiet=200 ms
+    ${data} =    Serial Read Bytes    quiet=3 s
     Should Be Equal    ${data}    ${{b'\x00\xff'}}
 
 A Socket Has What The Server Says First
@@ -54,15 +54,15 @@ RFC 2217 Carries Data And Settings
     Serial Write Line    hello
     ${text} =    Serial Read Until    hello\n
     Should Be Equal    ${text}    hello\n
-    Wait Until Keyword Succeeds    10 s    50 ms    Server Port Should Have    57600    True
+    Wait Until Keyword Succeeds    60 s    50 ms    Server Port Should Have    57600    True
     Serial Set Dtr    False
-    Wait Until Keyword Succeeds    10 s    50 ms    Server Port Should Have    57600    False
+    Wait Until Keyword Succeeds    60 s    50 ms    Server Port Should Have    57600    False
 
 RFC 2217 Carries The Bytes That It Escapes
     ${url} =    Start Rfc2217 Server
     Connect To Serial Port    ${url}
     Serial Write Bytes    \x00\xff\xff\x01
-    ${data} =    Serial Read Bytes    quiet=500 ms
+    ${data} =    Serial Read Bytes    quiet=3 s
     Should Be Equal    ${data}    ${{b'\x00\xff\xff\x01'}}
 
 

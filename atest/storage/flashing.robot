@@ -6,7 +6,7 @@ Library           images.py
 
 Suite Setup       Connect To An Exporter With Storage
 Suite Teardown    Disconnect And Clean Up
-Test Timeout      1 minute
+Test Timeout      3 minutes
 
 
 *** Test Cases ***

@@ -9,10 +9,10 @@ Test Teardown     Power Off
 *** Test Cases ***
 Boot And Log In
     Power On
-    ${text}    Serial Read Until    login:    timeout=20 s
+    ${text}    Serial Read Until    login:    timeout=60 s
     Should Contain    ${text}    boot complete
     Serial Write Line    root
-    Read Serial Until    [#$] $    timeout=20 s    regex=True
+    Read Serial Until    [#$] $    timeout=60 s    regex=True
     Serial Write Line    uname -r
     ${text}    Serial Read Until    \n
     Should Contain    ${text}    uname -r
@@ -26,13 +26,13 @@ Read Power As Records
 
 Missing Text Is A Failure With The Text Read So Far
     Power On
-    Serial Read Until    boot complete    timeout=20 s
-    Serial Read Until    never said    timeout=0.5 s
+    Serial Read Until    boot complete    timeout=60 s
+    Serial Read Until    never said    timeout=3 s
 
 A Failed Read Takes Nothing
     Power On
-    Serial Read Until    boot complete    timeout=20 s
-    Serial Read Until    login:    timeout=20 s
+    Serial Read Until    boot complete    timeout=60 s
+    Serial Read Until    login:    timeout=60 s
     Serial Write Line    nobody
     Run Keyword And Expect Error    board.serial: 'never said' was not seen in 300 milliseconds.*
     ...    Serial Read Until    never said    timeout=0.3 s
@@ -49,9 +49,9 @@ Storage Round Trip
 
 Unread Console Is Logged On Failure
     Power On
-    Serial Read Until    boot complete    timeout=20 s
+    Serial Read Until    boot complete    timeout=60 s
     Serial Write Line    nobody was here
-    Sleep    0.5 s    A console has no event that says that it will be silent
+    Sleep    3 s    A console has no event that says that it will be silent
     Fail    On purpose
 
 

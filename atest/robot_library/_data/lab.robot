@@ -18,7 +18,7 @@ Two Serial Ports Keep Their Names
 
 Bytes And Silence
     Serial0 Write Bytes    \xff\x00\x03
-    ${data}    Serial0 Read Bytes    quiet=0.3 s    timeout=10 s
+    ${data}    Serial0 Read Bytes    quiet=3 s    timeout=60 s
     Should Be Equal    ${data}    ${{b'\xff\x00\x03'}}
 
 Times Are Written In Words
@@ -28,11 +28,11 @@ Times Are Written In Words
 A Stream Is Bounded By Count
     ${items}    Probe Count    count=2
     Should Be Equal    ${items}    ${{[1, 2]}}
-    ${ended}    Probe Counting Ended    10 s
+    ${ended}    Probe Counting Ended    60 s
     Should Be True    ${ended}
 
 A Stream Is Bounded By Timeout
-    Probe Count    count=3    timeout=0.3 s
+    Probe Count    count=3    timeout=3 s
 
 The Default Timeout Has A Scope
     ${before}    Set Jumpstarter Timeout    200 ms    scope=TEST

@@ -8,7 +8,7 @@ Test Teardown    Uboot Leave Console
 *** Test Cases ***
 Commands At The Prompt
     Uboot Reboot To Console
-    ${version}    Uboot Run Command    version    timeout=10 s
+    ${version}    Uboot Run Command    version    timeout=60 s
     Should Contain    ${version}    U-Boot
     Uboot Set Env    greeting    hello
     ${greeting}    Get Uboot Env    greeting
