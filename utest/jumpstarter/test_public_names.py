@@ -141,7 +141,7 @@ MEMBERS: dict[str, str] = {
     "jumpstarter.exporter.Session": (
         "serve_port_async serve_multi_port_async serve_tcp_async serve_tcp_and_unix_async serve_unix_async "
         "serve_unix_with_hook_socket_async serve_unix update_status add_logger_source context_log_source "
-        "lease_context __getitem__"
+        "lease_context mapping __getitem__"
     ),
     "jumpstarter.common.utils.ExporterMetadata": "from_env",
 }

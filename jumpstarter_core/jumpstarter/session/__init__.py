@@ -63,8 +63,8 @@ class Session:
         self._lease_context: Any = None
         # Raises here, before anything is served, when a proxy refers to nothing.
         self._nodes: list[Node] = root_device.enumerate()
-        self.mapping: dict[UUID, Driver] = {driver.uuid: driver for _, _, _, driver in self._nodes}
-        self.methods = MethodTable(self.mapping)
+        self._mapping = {driver.uuid: driver for _, _, _, driver in self._nodes}
+        self.methods = MethodTable(self._mapping)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -95,8 +95,13 @@ class Session:
         self._lease_context = context
         self.on_end_session = None if context is None else _requesting(context)
 
+    @property
+    def mapping(self) -> dict[UUID, Driver]:
+        """The drivers by uuid."""
+        return self._mapping
+
     def __getitem__(self, uuid: UUID) -> Driver:
-        return self.mapping[uuid]
+        return self._mapping[uuid]
 
     def report(self) -> pb.GetReportResponse:
         """The driver tree as clients get it, parents first."""
