@@ -99,19 +99,9 @@ async def serve(
         await stack.enter_async_context(lab)
         await _ensure_administrator(lab, tokens, settings.namespace, data)
         routers = [Router(other.endpoint, other.labels) for other in settings.router.others.values()]
-        router_endpoint = routers[0].endpoint if routers else ""
         if router is not None:
-            router_server = grpc.aio.server(options=SERVER_OPTIONS)
-            router_server.add_generic_rpc_handlers((router.handlers(),))
-            port = await _start(
-                router_server,
-                settings.router.listen,
-                server_credentials(source),
-                "router.listen, --router-listen",
-            )
-            stack.push_async_callback(router_server.stop, GRACE)
-            router_endpoint = settings.router.endpoint or _public(settings, port)
-            routers.insert(0, Router(router_endpoint))
+            routers.insert(0, Router(await _start_router(stack, settings, source, router)))
+        router_endpoint = routers[0].endpoint if routers else ""
         listeners = Listeners()
         server = grpc.aio.server(options=SERVER_OPTIONS)
         # The port is needed for the endpoint, the endpoint for the services: so the port first.
@@ -269,12 +259,17 @@ def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredent
     return port
 
 
-async def _start(
-    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials, option: str
-) -> int:
-    port = _bind(server, address, credentials, option)
+async def _start_router(
+    stack: AsyncExitStack, settings: ControllerSettings, source: CertificateSource, router: RouterService
+) -> str:
+    """Serve *router*; gives the address that clients and exporters are told."""
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server.add_generic_rpc_handlers((router.handlers(),))
+    credentials = server_credentials(source)
+    port = _bind(server, settings.router.listen, credentials, "router.listen, --router-listen")
     await server.start()
-    return port
+    stack.push_async_callback(server.stop, GRACE)
+    return settings.router.endpoint or _public(settings, port)
 
 
 async def _start_login(
