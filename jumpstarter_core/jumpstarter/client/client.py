@@ -125,12 +125,38 @@ async def client_from_path(
 
 
 async def client_from_channel(
-    channel: grpc.Channel, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool
+    channel: grpc.Channel | grpc.aio.Channel, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool
 ) -> Any:
-    """The client of the exporter behind a channel that the caller owns."""
+    """The client of the exporter behind a channel that the caller owns: a plain one, or one of the running event loop.
+
+    *portal* and *stack* become the client's. Raises ConnectionError when the exporter does not answer.
+    """
     from anyio import to_thread
 
+    if isinstance(channel, grpc.aio.Channel):
+        channel = await _for_threads(channel, stack)
     return await to_thread.run_sync(client_on_channel, channel, portal, stack, allow, unsafe)
+
+
+async def _for_threads(channel: grpc.aio.Channel, stack: ExitStack) -> grpc.Channel:
+    """What is behind *channel*, which only the running loop can use, for the threads of a client's callers."""
+    import asyncio
+
+    from jumpstarter.common.tempfile import TemporarySocket
+
+    from .proxy import start_proxy
+
+    loop, path = asyncio.get_running_loop(), str(stack.enter_context(TemporarySocket()))
+    server = await start_proxy(channel, path)
+    stopping: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        # The loop itself may forget a task that nobody holds.
+        stopping.add(asyncio.ensure_future(server.stop(None), loop=loop))
+
+    # Whoever closes the stack may be the loop itself: it cannot be waited for.
+    stack.callback(lambda: None if loop.is_closed() else loop.call_soon_threadsafe(stop))
+    return _open(path, stack, None)
 
 
 async def fetch_motd(

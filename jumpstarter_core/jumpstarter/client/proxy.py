@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -59,16 +59,25 @@ async def _end(call: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         await context.abort(code, await call.details() or "", tuple(trailing))
 
 
+#: Messages of any size: who sends and who receives them decide.
+_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+
+
 @asynccontextmanager
 async def proxying(target: str, path: str) -> AsyncIterator[None]:
     """Serve a proxy to the gRPC address *target* on the unix socket *path* while the context lasts."""
-    options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-    async with grpc.aio.insecure_channel(target, options=options) as channel:
-        server = grpc.aio.server(options=options)
-        server.add_generic_rpc_handlers((Forwarder(channel),))
-        server.add_insecure_port(f"unix:{path}")
-        await server.start()
+    async with grpc.aio.insecure_channel(target, options=_OPTIONS) as channel:
+        server = await start_proxy(channel, path)
         try:
             yield
         finally:
             await server.stop(None)
+
+
+async def start_proxy(channel: grpc.aio.Channel, path: str) -> grpc.aio.Server:
+    """Serve a proxy to what is behind *channel* on the unix socket *path*, until the server that this gives is stopped."""
+    server = grpc.aio.server(options=_OPTIONS)
+    server.add_generic_rpc_handlers((Forwarder(channel),))
+    server.add_insecure_port(f"unix:{path}")
+    await server.start()
+    return server

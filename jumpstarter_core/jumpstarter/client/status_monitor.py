@@ -7,6 +7,7 @@ seldom while nobody does. An exporter that is too old to tell its status counts 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -40,7 +41,8 @@ FAILED: Final = frozenset(
 class StatusMonitor:
     """Asks for the status on the running event loop while its ``async with`` block lasts.
 
-    *stub* has a blocking ``GetStatus``. With *get_status_unsupported* the exporter is known not to have the call.
+    *stub* has a ``GetStatus``, for threads or of grpc.aio. With *get_status_unsupported* the exporter is known not to have
+    the call.
     """
 
     def __init__(self, stub: Any, poll_interval: float = 0.3, get_status_unsupported: bool = False) -> None:
@@ -151,10 +153,8 @@ class StatusMonitor:
                     await self._wanted.wait()
 
     async def _ask(self) -> None:
-        from anyio import to_thread
-
         try:
-            answer = await to_thread.run_sync(self._get, abandon_on_cancel=True)
+            answer = await self._get()
         except grpc.RpcError as error:
             self._not_answered(error)
             return
@@ -168,10 +168,14 @@ class StatusMonitor:
         self._status = ExporterStatus.from_proto(answer.status)
         self._message, self._version = answer.message, answer.status_version
 
-    def _get(self) -> Any:
+    async def _get(self) -> Any:
+        from anyio import to_thread
         from jumpstarter_protocol import jumpstarter_pb2
 
-        return self._stub.GetStatus(jumpstarter_pb2.GetStatusRequest(), timeout=CONTROL_TIMEOUT)
+        get = partial(self._stub.GetStatus, jumpstarter_pb2.GetStatusRequest(), timeout=CONTROL_TIMEOUT)
+        if isinstance(get.func, grpc.aio.UnaryUnaryMultiCallable):
+            return await get()
+        return await to_thread.run_sync(get, abandon_on_cancel=True)
 
     def _not_answered(self, error: grpc.RpcError) -> None:
         code = error.code()

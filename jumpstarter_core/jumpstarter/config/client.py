@@ -22,7 +22,7 @@ from jumpstarter.common.exceptions import (
 from jumpstarter.config.common import CONFIG_API_VERSION, ObjectMeta
 from jumpstarter.config.env import JMP_CLIENT, JMP_CLIENT_CONFIG, JMP_ENDPOINT, JMP_NAME, JMP_NAMESPACE
 from jumpstarter.config.fields import to_plain
-from jumpstarter.config.files import CLIENTS, dump, missing_file, write_atomically
+from jumpstarter.config.files import CLIENTS, dump, make_folder, missing_file, write_atomically
 from jumpstarter.config.loader import Entries, KeyPath, Node, Problems, display_path, read_file
 from jumpstarter.config.overrides import Overrides, overlay_client
 from jumpstarter.config.reading import CLIENT_KINDS, read_document
@@ -138,9 +138,15 @@ class ClientConfigV1Alpha1:
         return CLIENTS.find(alias) is not None
 
     @classmethod
-    def ensure_exists(cls, alias: str) -> None:
-        """Raise FileNotFoundError, with the nearest alias, unless *alias* names a file."""
-        CLIENTS.require(alias)
+    def ensure_exists(cls, alias: str | None = None) -> None:
+        """Raise FileNotFoundError, with the nearest alias, unless *alias* names a file.
+
+        Without *alias*: make the folder of the user's files, if there is none. Raises FileAccessError.
+        """
+        if alias is None:
+            make_folder(CLIENTS.user_path("any").parent)
+        else:
+            CLIENTS.require(alias)
 
     @classmethod
     def list(cls) -> ClientConfigListV1Alpha1:

@@ -141,6 +141,14 @@ def write_atomically(path: Path, text: str) -> None:
     _sync_directory(target.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder *path*, only for its owner, and those above it, as far as they are missing. Raises FileAccessError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise FileAccessError(f"{display_path(path)}: cannot be made: {_reason(error)}") from None
+
+
 def dump(data: dict[str, Any]) -> str:
     """*data* as YAML, keys in their order."""
     import yaml

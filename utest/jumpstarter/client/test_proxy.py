@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from anyio import to_thread
-from jumpstarter.client.client import connect_path
+from anyio.from_thread import BlockingPortal
+from jumpstarter.client.client import client_from_channel, connect_path
 from jumpstarter.client.proxy import proxying
-from jumpstarter.common.exceptions import DriverError
+from jumpstarter.common.exceptions import ConnectionError, DriverError
 from jumpstarter.connection import local_session
 from jumpstarter.driver import Driver, export
 from jumpstarter_driver_composite.driver import Composite
@@ -136,3 +138,26 @@ async def test_commands_behind_one_proxy_share_one_dialled_connection(tmp_path: 
         for _ in range(3):
             assert await to_thread.run_sync(use, shared, lambda c: c.call("echo", "x")) == "x"
         assert lab.dials == 1
+
+
+async def test_client_on_a_channel_of_the_running_loop() -> None:
+    def use_it(client: Any) -> list[Any]:
+        with client.echo.stream() as stream:
+            stream.send(b"there and back")
+            return [client.probe.call("echo", "a"), *client.probe.streamingcall("count", 2), stream.receive()]
+
+    with local_session(Composite(children={"probe": Probe(), "echo": EchoNetwork()})) as session:
+        async with BlockingPortal() as portal, grpc.aio.insecure_channel(f"unix:{session}") as channel:
+            with ExitStack() as stack:
+                client = await client_from_channel(channel, portal, stack, allow=[], unsafe=True)
+                assert await to_thread.run_sync(use_it, client) == ["a", 0, 1, b"there and back"]
+                assert await client.probe.call_async("echo", "b") == "b"
+        with grpc.insecure_channel(f"unix:{session}") as plain, ExitStack() as stack:
+            client = await client_from_channel(plain, None, stack, allow=[], unsafe=True)
+            assert await to_thread.run_sync(use_it, client) == ["a", 0, 1, b"there and back"]
+
+
+async def test_channel_of_the_running_loop_without_an_exporter(tmp_path: Path) -> None:
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path / 'nobody'}") as channel:
+        with ExitStack() as stack, pytest.raises(ConnectionError, match="cannot be reached"):
+            await client_from_channel(channel, None, stack, allow=[], unsafe=True)

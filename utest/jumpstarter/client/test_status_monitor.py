@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from jumpstarter.client.client import connect_path
+from jumpstarter.client.grpc import MultipathExporterStub
 from jumpstarter.client.status_monitor import MAX_SILENCES, StatusMonitor
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError, ExporterNotReady
@@ -25,6 +26,7 @@ S = ExporterStatus
 class Bench:
     session: Session
     client: Any
+    path: str
 
     def go(self, *path: ExporterStatus, message: str = "") -> None:
         for status in path:
@@ -36,7 +38,7 @@ def bench() -> Iterator[Bench]:
     with ExitStack() as stack:
         session = stack.enter_context(Session(root_device=MockPower()))
         path = stack.enter_context(session.serve_unix())
-        yield Bench(session, stack.enter_context(connect_path(path, allow=[], unsafe=True)))
+        yield Bench(session, stack.enter_context(connect_path(path, allow=[], unsafe=True)), path)
 
 
 async def waiting(wait: Coroutine[Any, Any, Any], then: Callable[[], None]) -> Any:
@@ -72,6 +74,20 @@ def test_a_failure_that_passed_between_two_questions_is_seen(bench: Bench) -> No
             return await monitor.wait_for_any_of({S.BEFORE_LEASE_HOOK_FAILED}, 60)
 
     assert asyncio.run(scenario()) is S.BEFORE_LEASE_HOOK_FAILED
+
+
+def test_stub_may_be_one_of_the_running_loop(bench: Bench) -> None:
+    async def scenario() -> ExporterStatus | None:
+        async with (
+            grpc.aio.insecure_channel(f"unix:{bench.path}") as channel,
+            StatusMonitor(MultipathExporterStub([channel]), 0.01) as monitor,
+        ):
+            await monitor.wait_for_any_of({S.AVAILABLE}, 60)
+            bench.go(S.LEASE_READY)
+            await monitor.wait_for_lease_ready(60)
+            return monitor.status
+
+    assert asyncio.run(scenario()) is S.LEASE_READY
 
 
 def test_waiting_is_bounded(bench: Bench) -> None:

@@ -11,6 +11,7 @@ import yaml
 from jumpstarter.common.exceptions import (
     ConfigurationError,
     EnvironmentVariableNotSetError,
+    FileAccessError,
     FileNotFoundError,
 )
 from jumpstarter.config.client import (
@@ -356,6 +357,18 @@ def test_a_missing_alias_is_said_with_places_and_the_nearest(homes: Homes) -> No
         ClientConfigV1Alpha1.load("xyz")
     with pytest.raises(FileNotFoundError, match=r"file 'nope/x\.yaml' not found: .*there is no directory"):
         ClientConfigV1Alpha1.from_file("nope/x.yaml")
+
+
+def test_folder_of_the_users_files_is_made_on_request(homes: Homes) -> None:
+    folder = homes.user / "clients"
+    assert not folder.exists()
+    for _ in range(2):
+        ClientConfigV1Alpha1.ensure_exists()
+        assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
+    folder.write_text("a file")
+    with pytest.raises(FileAccessError, match=r"clients: cannot be made: file exists"):
+        ClientConfigV1Alpha1.ensure_exists()
 
 
 @pytest.mark.parametrize("alias", ["", ".", "..", "a/b", "../x", "a\\b", "a\0b"])
