@@ -28,7 +28,7 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
-from .environment import session_environment
+from jumpstarter.connection.environment import session_environment
 
 TERMINATION_GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL for a hook that ran out of time."""

@@ -62,7 +62,9 @@ NAMES: dict[str, str] = {
         "ResourceStreamRequest DriverStreamRequest StreamRequest StreamRequestMetadata connect_router_stream"
     ),
     "jumpstarter.common.tempfile": "TemporarySocket TemporaryTcpListener TemporaryUnixListener",
-    "jumpstarter.common.utils": "serve serve_async env env_with_metadata ExporterMetadata",
+    "jumpstarter.common.utils": (
+        "serve serve_async launch_shell lease_ending_handler env env_with_metadata ExporterMetadata"
+    ),
     "jumpstarter.config.exporter": (
         "ExporterConfigV1Alpha1 ExporterConfigListV1Alpha1 ExporterConfigV1Alpha1DriverInstance "
         "ExporterConfigV1Alpha1DriverInstanceBase ExporterConfigV1Alpha1DriverInstanceComposite "
@@ -193,6 +195,10 @@ CALLS: dict[str, str] = {
     "jumpstarter.common.fls.download_fls": "url timeout",
     "jumpstarter.common.oci.resolve_oci_credentials": "url username password",
     "jumpstarter.common.oci.OciCredentials": "username password",
+    "jumpstarter.common.utils.launch_shell": (
+        "host context allow unsafe use_profiles command lease insecure passphrase"
+    ),
+    "jumpstarter.common.utils.lease_ending_handler": "process lease remaining_time",
     "jumpstarter.common.utils.serve": "root_device",
     "jumpstarter.common.utils.serve_async": "root_device portal stack",
     "jumpstarter.common.importlib.import_class": "class_path allow unsafe",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
-from jumpstarter_cli.launch import shell_command, user_shell
+from jumpstarter.connection.shell import shell_command, user_shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable

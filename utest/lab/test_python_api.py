@@ -85,3 +85,19 @@ with (
     assert text == "both\n"
     second.end()
     world.nothing_is_leased()
+
+
+def test_program_launches_a_shell_for_its_lease(world: World, board: Process) -> None:
+    text = run(
+        world,
+        """
+from jumpstarter.common.utils import launch_shell
+from jumpstarter.config.client import ClientConfigV1Alpha1
+config = ClientConfigV1Alpha1.load("anna")
+with config.lease(exporter_name="board") as lease, lease.serve_unix() as path:
+    script = "j power on && echo $JMP_EXPORTER $JMP_EXPORTER_LABELS && test -n $JMP_LEASE && exit 7"
+    print(launch_shell(path, "remote", [], True, False, command=("sh", "-c", script), lease=lease))
+""",
+    )
+    assert text.splitlines() == ["ok", "board kind=board", "7"]
+    world.nothing_is_leased()

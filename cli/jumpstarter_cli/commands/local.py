@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 from jumpstarter.common import local
-from jumpstarter_exporter.environment import session_environment
+from jumpstarter.connection.environment import session_environment
 
 from jumpstarter_cli import logs
 from jumpstarter_cli.exporters import exporter_option
