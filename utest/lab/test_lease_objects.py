@@ -20,7 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from jumpstarter.client import DirectLease, Lease
 from jumpstarter.client.client import client_from_path, connect_path, fetch_motd
 from jumpstarter.client.exceptions import LeaseError
-from jumpstarter.common.exceptions import ConnectionError, JumpstarterException
+from jumpstarter.common.exceptions import ConnectionError, ExporterNotReady, JumpstarterException
 from jumpstarter.config.client import ClientConfigV1Alpha1
 
 from .world import PATIENCE, POWER, Process, World, wait_for
@@ -318,6 +318,54 @@ def test_lease_of_a_configuration_tells_its_end(config: ClientConfigV1Alpha1) ->
             config.delete_lease(lease.name)
             assert told.next()[:2] == (lease, timedelta(0))
         assert (lease.lease_ended, lease.lease_transferred) == (True, False)
+
+
+@pytest.fixture
+def gate(world: World, config: ClientConfigV1Alpha1, tmp_path: Path) -> Iterator[Path]:
+    """A file for which the beforeLease hook of the exporter ``hooked`` waits before it makes ``passed`` beside it."""
+    gate = tmp_path / "gate"
+    script = f"until [ -e {gate} ]; do sleep 0.05; done; touch {tmp_path}/passed; [ ! -s {gate} ]"
+    hooks = {"beforeLease": {"script": script, "onFailure": "endLease"}}
+    world.add_exporter("hooked", "kind=hooked", hooks=hooks)
+    process = world.run_exporter("hooked")
+    yield gate
+    process.end()
+    world.ok("admin", "delete", "exporter", "hooked", "--delete")
+
+
+@pytest.mark.anyio
+async def test_connection_waits_for_the_hook_of_the_exporter(
+    config: ClientConfigV1Alpha1, gate: Path
+) -> None:
+    async with making_async(config) as make, make(selector="kind=hooked") as lease:
+        with ExitStack() as stack, anyio.move_on_after(0.5) as scope:
+            async with lease.connect_async(stack):
+                pytest.fail("it did not wait")
+        assert scope.cancelled_caught
+        gate.touch()
+        with ExitStack() as stack:
+            async with lease.connect_async(stack) as client:
+                assert gate.with_name("passed").exists()
+                await client.power.call_async("on")
+
+
+def test_connection_tells_that_the_hook_failed(config: ClientConfigV1Alpha1, gate: Path) -> None:
+    gate.write_text("fail")
+    with (
+        making(config) as make,
+        make(selector="kind=hooked") as lease,
+        # Whichever is seen first: the failure, or that the exporter has given the lease back for it.
+        pytest.raises((ExporterNotReady, LeaseError), match=r"hook failed|has ended"),
+        lease.connect(),
+    ):
+        pytest.fail("there is nothing to connect to")
+
+
+def test_connection_of_a_lease_that_has_ended_is_refused_at_once(config: ClientConfigV1Alpha1) -> None:
+    with making(config) as make, make() as lease:
+        config.delete_lease(lease.name)
+        with pytest.raises(LeaseError, match="the lease has ended"), lease.connect():
+            pytest.fail("there is nothing to connect to")
 
 
 @pytest.fixture(scope="module")

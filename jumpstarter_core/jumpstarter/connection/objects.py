@@ -24,7 +24,7 @@ from jumpstarter.client.client import client_on_channel, tls_arguments
 from jumpstarter.client.dial import Dialer
 from jumpstarter.client.grpc import ClientService
 from jumpstarter.client.grpc import Lease as LeaseModel
-from jumpstarter.client.lab import Lab
+from jumpstarter.client.lab import ControllerUnreachable, Lab
 from jumpstarter.client.transport import OPTIONS as CLIENT_OPTIONS
 from jumpstarter.client.transport import ExporterStub
 from jumpstarter.common.errors import connection_error
@@ -295,6 +295,7 @@ class Lease(_Way):
 
     @asynccontextmanager
     async def _way(self) -> AsyncGenerator[tuple[Path, _Connect]]:
+        self._use(asyncio.get_running_loop())
         channels = Channels(self.tls_config, self.grpc_options)
         stub = SimpleNamespace(Dial=self._dial)
         dialer = Dialer(stub, (), self._known_name(), channels.get, self.dial_timeout)
@@ -314,14 +315,24 @@ class Lease(_Way):
                 self.lease_transferred = True
             raise
 
+    def _over(self, doubtful: bool) -> str | None:
+        """Why the lease is over, None while it is not; where that is *doubtful*, the controller knows."""
+        if self.lease_transferred:
+            return "was transferred to another client"
+        if self.lease_ended or not doubtful:
+            return "has ended" if self.lease_ended else None
+        assert self._lab is not None
+        try:
+            return self._lab.get_lease(self._known_name()).failure
+        except ControllerUnreachable:
+            return None
+
     def _connect(self, path: Path, dialer: Dialer, stack: ExitStack, left: Callable[[], bool]) -> Any:
         channel = exporter_channel(str(path), options=(*CLIENT_OPTIONS, *OPTIONS))
         stack.callback(channel.close)
 
         def over() -> str | None:
-            if self.lease_transferred:
-                return "was transferred to another client"
-            return "has ended" if self.lease_ended else "is no longer asked for" if left() else None
+            return "is no longer asked for" if left() else self._over(dialer.problem is not None)
 
         stub = ExporterStub(channel)
         status = patient_status(stub, self.retry_timeout, lambda: dialer.problem, over)
