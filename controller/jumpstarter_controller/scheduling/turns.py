@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jumpstarter_controller.model import Lease
 
@@ -61,7 +61,8 @@ def grant_in_turn(
         begin = lease.waits_since if later else now
         end = lease.spec.times.window_end or begin + lease.spec.times.duration
         if level.spot:
-            end = min(end, now + rules.spot_notice)
+            # Not where the notice would have to be given at once.
+            end = min(end, now + rules.spot_notice + timedelta.resolution)
         attempt = (level.exporters, later, begin, end)
         if attempt in failed:
             continue

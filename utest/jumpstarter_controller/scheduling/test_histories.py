@@ -90,6 +90,8 @@ def _keep_busy(lab: Lab) -> None:
 @pytest.mark.parametrize("policies", ["priorities", "spot"])
 @settings(EACH, max_examples=400)
 @given(before=st.lists(act, max_size=8), after=st.lists(act, max_size=8))
+# Somebody with spot access comes at the very moment at which a notice has to be given.
+@example(before=[], after=[(0, 0, 0, 92), *[(0, 0, 0, 124)] * 3, (0, 0, 0, 1)])
 def test_a_kept_place_is_there_when_its_time_comes(
     policies: str, before: list[Act], after: list[Act]
 ) -> None:
