@@ -55,7 +55,7 @@ def serial_stream(client: Any, _: Path) -> Any:
 def serial_expect(client: Any, _: Path) -> Any:
     with client.serial.pexpect() as console:
         console.sendline("uname -a")
-        console.expect("uname -(a)", timeout=20)
+        console.expect("uname -(a)", timeout=60)
         return console.match.group(1).decode()
 
 

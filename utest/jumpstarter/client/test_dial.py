@@ -52,7 +52,7 @@ async def test_every_connection_is_dialled(tmp_path: Path) -> None:
         with ExitStack() as stack:
             for _ in range(3):
                 stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
-            await to_thread.run_sync(lambda: eventually(lambda: lab.dials == 3))
+            await to_thread.run_sync(lambda: eventually(lambda: lab.dials == 3, timeout=60))
 
 
 async def test_exporter_that_is_not_ready_yet_is_dialled_again(tmp_path: Path) -> None:
@@ -104,4 +104,4 @@ async def test_end_of_the_dialler_closes_its_connections(tmp_path: Path) -> None
                 await to_thread.run_sync(client.call, "on")
             with pytest.raises(ConnectionError):
                 await to_thread.run_sync(client.call, "on")
-        await to_thread.run_sync(eventually, lambda: not lab.router.open_streams)
+        await to_thread.run_sync(lambda: eventually(lambda: not lab.router.open_streams, timeout=60))
