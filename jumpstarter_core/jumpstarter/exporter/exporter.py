@@ -120,7 +120,7 @@ class Exporter(Metadata):
         port: int,
         *,
         tls_credentials: grpc.ServerCredentials | None = None,
-        interceptors: Sequence[grpc.ServerInterceptor] | None = None,
+        interceptors: Sequence[grpc.ServerInterceptor | grpc.aio.ServerInterceptor] | None = None,
     ) -> None:
         """Serve clients on *host* and *port* without a controller, with the hooks around it, until `stop`.
 

@@ -31,6 +31,8 @@ from .status import SessionStatus
 if TYPE_CHECKING:
     import grpc
 
+    Interceptor = grpc.ServerInterceptor | grpc.aio.ServerInterceptor
+
 __all__ = ["Session"]
 
 
@@ -137,12 +139,13 @@ class Session:
         *,
         tls_credentials: grpc.ServerCredentials | None = None,
         passphrase: str | None = None,
-        interceptors: Sequence[grpc.ServerInterceptor] = (),
+        interceptors: Sequence[Interceptor] = (),
     ) -> Generator[int]:
         """Serve on *host* and *port* (0: a free one); gives the port.
 
         Without *tls_credentials* the connection is plain. With *passphrase* calls that do not carry it are refused; those on
-        unix sockets never need it. Raises jumpstarter.common.exceptions.ConnectionError when the port is in use.
+        unix sockets never need it. *interceptors* may be those of grpc.aio. Raises
+        jumpstarter.common.exceptions.ConnectionError when the port is in use.
         """
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         with self._serving(address, tls_credentials, passphrase, interceptors) as bound:
@@ -154,14 +157,19 @@ class Session:
         address: str,
         credentials: grpc.ServerCredentials | None = None,
         passphrase: str | None = None,
-        interceptors: Sequence[grpc.ServerInterceptor] = (),
+        interceptors: Sequence[Interceptor] = (),
     ) -> Generator[int]:
         from .server import bind, create_server
         from .service import ExporterService
         from .streams import RouterService
 
+        fitting: list[grpc.ServerInterceptor] = []
+        if interceptors:
+            from .interceptors import adapted
+
+            fitting = [adapted(interceptor, self.portal) for interceptor in interceptors]
         services = ExporterService(self), RouterService(self)
-        server = create_server(self.executor, *services, passphrase, interceptors)
+        server = create_server(self.executor, *services, passphrase, fitting)
         port = bind(server, address, credentials)
         server.start()
         try:
@@ -196,7 +204,7 @@ class Session:
         port: int,
         *,
         tls_credentials: grpc.ServerCredentials | None = None,
-        interceptors: Sequence[grpc.ServerInterceptor] | None = None,
+        interceptors: Sequence[Interceptor] | None = None,
         passphrase: str | None = None,
     ) -> AsyncGenerator[int]:
         """`serve_tcp` for coroutines."""
@@ -217,7 +225,7 @@ class Session:
         unix_path: str | Path | None = None,
         *,
         tls_credentials: grpc.ServerCredentials | None = None,
-        interceptors: Sequence[grpc.ServerInterceptor] | None = None,
+        interceptors: Sequence[Interceptor] | None = None,
         passphrase: str | None = None,
     ) -> AsyncGenerator[tuple[int, str]]:
         """`serve_tcp`, and `serve_unix` for hooks on this machine, which takes calls without a passphrase or TLS.
