@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+CLIENT_LABEL = "jumpstarter.dev/client"
+NAME_LABEL = "jumpstarter.dev/name"
+
 
 @dataclass(kw_only=True)
 class Metadata:
@@ -16,6 +19,7 @@ class Metadata:
     uuid: UUID = field(default_factory=uuid4)
     labels: dict[str, str] = field(default_factory=dict)
 
-
-CLIENT_LABEL = "jumpstarter.dev/client"
-NAME_LABEL = "jumpstarter.dev/name"
+    @property
+    def name(self) -> str:
+        """The driver's key below its parent, or "unknown"."""
+        return self.labels.get(NAME_LABEL, "unknown")

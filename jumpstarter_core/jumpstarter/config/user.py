@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,17 +18,31 @@ from jumpstarter.config.schema import convert_fields
 FILE_NAME = "config.yaml"
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, init=False)
 class UserConfigV1Alpha1Config:
-    """*current_client_alias*: the client that commands use when none is named."""
+    """*current_client_alias*: the client that commands use when none is named. It may be given as *current_client*, too."""
 
     current_client_alias: str | None = field(default=None, metadata={"key": "current-client", "keep": True})
+
+    def __init__(
+        self,
+        *,
+        current_client_alias: str | None = None,
+        current_client: ClientConfigV1Alpha1 | str | None = None,
+    ) -> None:
+        self.current_client_alias = current_client_alias
+        if current_client is not None:
+            self.current_client = current_client
 
     @property
     def current_client(self) -> ClientConfigV1Alpha1 | None:
         """The configuration of the current client, read now; None when there is none or its file is gone."""
         alias = self.current_client_alias
         return ClientConfigV1Alpha1.load(alias) if alias and ClientConfigV1Alpha1.exists(alias) else None
+
+    @current_client.setter
+    def current_client(self, client: ClientConfigV1Alpha1 | str | None) -> None:
+        self.current_client_alias = client.alias if isinstance(client, ClientConfigV1Alpha1) else client
 
 
 @dataclass(kw_only=True)
@@ -73,18 +88,18 @@ class UserConfigV1Alpha1:
         has_file = cls.exists() or (system_config_home() / FILE_NAME).is_file()
         return cls.load() if has_file else cls()
 
-    def save(self) -> Path:
-        """Write the user's file and return its path. Raises FileAccessError."""
-        path = self.user_path()
-        write_atomically(path, dump(to_plain(self)))
-        return path
+    def save(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the user's file, or the one at *path*, and return its path. Raises FileAccessError."""
+        target = self.user_path() if path is None else Path(path)
+        write_atomically(target, dump(to_plain(self)))
+        return target
 
-    def use_client(self, alias: str | None) -> Path:
-        """Make *alias* the current client (None: no client), save, and return the path of the user's file.
+    def use_client(self, name: str | None) -> Path:
+        """Make the client *name* the current one (None: no client), save, and return the path of the user's file.
 
         Raises FileNotFoundError, with the nearest alias, when there is no such client.
         """
-        if alias is not None:
-            ClientConfigV1Alpha1.ensure_exists(alias)
-        self.config.current_client_alias = alias
+        if name is not None:
+            ClientConfigV1Alpha1.ensure_exists(name)
+        self.config.current_client_alias = name
         return self.save()

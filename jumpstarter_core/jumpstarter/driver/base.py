@@ -51,11 +51,6 @@ class Driver(Metadata, metaclass=ABCMeta):
     def client(cls) -> str:
         """Import path of the client class, such as ``jumpstarter_driver_power.client.PowerClient``."""
 
-    @property
-    def name(self) -> str:
-        """The driver's key below its parent, or "unknown"."""
-        return self.labels.get(NAME_LABEL, "unknown")
-
     def extra_labels(self) -> dict[str, str]:
         """Further labels for the report; subclasses override."""
         return {}

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.enums import ExporterStatus, LogSource
+from jumpstarter.common.metadata import NAME_LABEL
 from jumpstarter.common.portal import LazyPortal
 from jumpstarter.common.tempfile import TemporarySocket
 from jumpstarter.driver import Driver
@@ -96,6 +97,11 @@ class Session:
     def lease_context(self, context: Any) -> None:
         self._lease_context = context
         self.on_end_session = None if context is None else _requesting(context)
+
+    @property
+    def name(self) -> str:
+        """The name in the labels, or "unknown"."""
+        return self.labels.get(NAME_LABEL, "unknown")
 
     @property
     def mapping(self) -> dict[UUID, Driver]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from anyio import EndOfStream
-from anyio.abc import ObjectReceiveStream
+from anyio import BrokenResourceError, EndOfStream
+from anyio.abc import ObjectStream
 
 
 @dataclass(kw_only=True)
-class AiohttpStreamReaderStream(ObjectReceiveStream[bytes]):
-    """*reader* is an ``aiohttp.StreamReader``, such as ``request.content``."""
+class AiohttpStreamReaderStream(ObjectStream[bytes]):
+    """*reader* is an ``aiohttp.StreamReader``, such as ``request.content``. Nothing can be sent."""
 
     reader: Any
 
@@ -20,6 +20,13 @@ class AiohttpStreamReaderStream(ObjectReceiveStream[bytes]):
         if not data:
             raise EndOfStream
         return data
+
+    async def send(self, item: bytes) -> None:
+        """Raises BrokenResourceError: a body goes one way."""
+        raise BrokenResourceError
+
+    async def send_eof(self) -> None:
+        """Nothing was sent, so nothing has to end."""
 
     async def aclose(self) -> None:
         """The reader belongs to its request and ends with it."""

@@ -9,7 +9,7 @@ from jumpstarter.common.exceptions import ConfigurationError, FileAccessError, F
 from jumpstarter.config import common
 from jumpstarter.config.client import ClientConfigV1Alpha1
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1
-from jumpstarter.config.user import UserConfigV1Alpha1
+from jumpstarter.config.user import UserConfigV1Alpha1, UserConfigV1Alpha1Config
 
 from .conftest import Homes
 
@@ -52,6 +52,22 @@ def test_use_client_writes_the_users_file(homes: Homes) -> None:
         config.use_client("labb")
     config.use_client(None)
     assert yaml.safe_load(path.read_text())["config"] == {"current-client": None}
+
+
+def test_configuration_made_by_a_program(homes: Homes) -> None:
+    path = homes.write("user", "clients/lab.yaml", "endpoint: x:1\n")
+    client = ClientConfigV1Alpha1.from_file(path)
+    config = UserConfigV1Alpha1(config=UserConfigV1Alpha1Config(current_client=client))
+    assert config.config.current_client_alias == "lab"
+    assert config.config.current_client is not None
+    other = homes.user / "other.yaml"
+    assert UserConfigV1Alpha1.save(config, str(other)) == other
+    assert yaml.safe_load(other.read_text()) == yaml.safe_load(DOCUMENTED.replace("default", "lab"))
+    assert not UserConfigV1Alpha1.exists()
+    config.config.current_client = None
+    assert config == UserConfigV1Alpha1()
+    config.use_client(name="lab")
+    assert UserConfigV1Alpha1.load().config.current_client_alias == "lab"
 
 
 def test_problems_have_file_and_line(homes: Homes) -> None:
