@@ -114,7 +114,8 @@ class LeaseSession:
             Session(root_device=device, labels=dict(self._setup.labels), motd=self._setup.motd)
         )
         session.on_end_session = lambda: self._call_soon(self._ended.set)
-        return session, stack.enter_context(session.serve_unix()), stack.enter_context(session.serve_unix())
+        path, hook_path = (str(stack.enter_context(session.serve_unix())) for _ in range(2))
+        return session, path, hook_path
 
     def _call_soon(self, action: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(action)

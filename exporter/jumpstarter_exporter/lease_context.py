@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyio import Event
@@ -30,8 +31,8 @@ class LeaseContext:
     after_lease_hook_done: Event = field(default_factory=Event)
     lease_ended: Event = field(default_factory=Event)
     session: Session | None = None
-    socket_path: str = ""
-    hook_socket_path: str = ""
+    socket_path: str | Path = ""
+    hook_socket_path: str | Path = ""
     client_name: str = ""
     current_status: ExporterStatus = ExporterStatus.AVAILABLE
     status_message: str = ""

@@ -83,7 +83,7 @@ async def sessions():
                 return status.status, end.success
 
         async with session.serve_unix_async() as path:
-            print("unix", await ask(f"unix:{path}"))
+            print("unix", path.exists(), await ask(f"unix:{path}"))
         async with session.serve_unix_with_hook_socket_async() as (path, hook_path):
             print("two", await ask(f"unix:{path}"), await ask(f"unix:{hook_path}"))
         async with session.serve_port_async(f"unix:{folder}/a"):
@@ -257,7 +257,7 @@ async def standalone():
 async def in_a_lab(exporter_file, client_file):
     config = ExporterConfigV1Alpha1.load_path(Path(exporter_file))
     async with config.serve_unix_async() as path:
-        print("own socket", Path(path).exists())
+        print("own socket", path.is_socket())
     client_config = ClientConfigV1Alpha1.from_file(Path(client_file))
 
     def lease_it():

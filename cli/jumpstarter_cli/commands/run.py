@@ -81,7 +81,7 @@ def run(
         session.serve_tcp(host, port, tls_credentials=credentials, passphrase=passphrase) as bound,
     ):
         logger.info("exporter '%s' listens on %s:%s", source.name, host, bound)
-        with standalone_lease(session, Hooks.configured(source.config.hooks), hook_socket):
+        with standalone_lease(session, Hooks.configured(source.config.hooks), str(hook_socket)):
             logger.info("exporter '%s' is ready", source.name)
             wait_for_the_end()
 

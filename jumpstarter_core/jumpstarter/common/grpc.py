@@ -29,7 +29,7 @@ def is_tcp(host: str) -> bool:
 
 
 def exporter_channel(
-    host: str,
+    host: str | os.PathLike[str],
     *,
     options: Sequence[tuple[str, Any]] = (),
     insecure: bool = False,
@@ -42,6 +42,7 @@ def exporter_channel(
     *root_certificates* (PEM) replace gRPC's default roots; without *verify* any certificate is taken as it is presented.
     Raises ConnectionError when the certificate cannot be fetched, ConfigurationError for a socket that does not exist.
     """
+    host = os.fspath(host)
     if not is_tcp(host):
         if not os.path.exists(host):  # noqa: PTH110 - every client starts here: pathlib would be one more import
             raise ConfigurationError(

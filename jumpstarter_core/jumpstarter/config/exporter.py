@@ -249,16 +249,16 @@ class ExporterConfigV1Alpha1:
         ).instantiate()
 
     @contextmanager
-    def serve_unix(self) -> Iterator[str]:
+    def serve_unix(self) -> Iterator[Path]:
         """Make the drivers and serve them, ready for use, on a unix socket until the end; gives its path."""
         # A convenience of stock Jumpstarter's config classes; the connection floor is above this one.
         from jumpstarter.connection import local_session
 
         with local_session(self.instantiate(), motd=self.motd or "") as path:
-            yield path
+            yield Path(path)
 
     @asynccontextmanager
-    async def serve_unix_async(self) -> AsyncGenerator[str]:
+    async def serve_unix_async(self) -> AsyncGenerator[Path]:
         """`serve_unix` for coroutines."""
         from anyio import CancelScope, to_thread
 

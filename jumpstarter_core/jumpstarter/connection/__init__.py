@@ -30,7 +30,7 @@ def local_session(root_device: Any, **options: Any) -> Generator[str]:
 
     with Session(root_device=root_device, **options) as session, session.serve_unix() as path:
         session.update_status(ExporterStatus.LEASE_READY)
-        yield path
+        yield str(path)
 
 
 @contextmanager

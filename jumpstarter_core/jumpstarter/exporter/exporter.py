@@ -143,7 +143,7 @@ class Exporter(Metadata):
                 session.serve_tcp(host, port, **options) as bound,
             ):
                 logger.info("the exporter listens on %s:%s", host, bound)
-                with standalone_lease(session, self._hooks(), hook_path, interrupt):
+                with standalone_lease(session, self._hooks(), str(hook_path), interrupt):
                     over.wait()
 
         try:

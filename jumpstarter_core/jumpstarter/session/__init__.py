@@ -129,13 +129,13 @@ class Session:
         return self.logs.context_source(logger_name, source)
 
     @contextmanager
-    def serve_unix(self, path: str | Path | None = None) -> Generator[str]:
+    def serve_unix(self, path: str | Path | None = None) -> Generator[Path]:
         """Serve on a unix socket; gives its path. Without *path*, in a new folder that only this user can enter."""
         with ExitStack() as stack:
             if path is None:
                 path = stack.enter_context(TemporarySocket())
             stack.enter_context(self._serving(f"unix:{path}"))
-            yield str(path)
+            yield Path(path)
 
     @contextmanager
     def serve_tcp(
@@ -184,7 +184,7 @@ class Session:
             server.stop(None).wait()
 
     @asynccontextmanager
-    async def serve_unix_async(self) -> AsyncGenerator[str]:
+    async def serve_unix_async(self) -> AsyncGenerator[Path]:
         """`serve_unix` for coroutines."""
         with self.serve_unix() as path:
             yield path
@@ -233,7 +233,7 @@ class Session:
         tls_credentials: grpc.ServerCredentials | None = None,
         interceptors: Sequence[Interceptor] | None = None,
         passphrase: str | None = None,
-    ) -> AsyncGenerator[tuple[int, str]]:
+    ) -> AsyncGenerator[tuple[int, Path]]:
         """`serve_tcp`, and `serve_unix` for hooks on this machine, which takes calls without a passphrase or TLS.
 
         Gives port and path.
@@ -244,7 +244,7 @@ class Session:
                 yield bound, path
 
     @asynccontextmanager
-    async def serve_unix_with_hook_socket_async(self) -> AsyncGenerator[tuple[str, str]]:
+    async def serve_unix_with_hook_socket_async(self) -> AsyncGenerator[tuple[Path, Path]]:
         """Two unix sockets, one for clients and one for hooks, which stays usable while clients come and go."""
         with self.serve_unix() as path, self.serve_unix() as hook_path:
             yield path, hook_path

@@ -80,7 +80,7 @@ async def small_lab(device: Driver) -> AsyncIterator[SmallLab]:
         path = await stack.enter_async_context(session.serve_unix_async())
         tokens = TokenAuthority(b"k" * 32)
         router = RouterService(tokens)
-        lab = SmallLab(session_path=path, router=router, tokens=tokens)
+        lab = SmallLab(session_path=str(path), router=router, tokens=tokens)
         server = grpc.aio.server()
         server.add_generic_rpc_handlers((router.handlers(),))
         jumpstarter_pb2_grpc.add_ControllerServiceServicer_to_server(lab, server)  # type: ignore[no-untyped-call]

@@ -313,7 +313,7 @@ def test_the_shells_client_for_coroutines(session: Session, monkeypatch: pytest.
             await portal.stop()
 
     with session.serve_unix() as path:
-        monkeypatch.setenv("JUMPSTARTER_HOST", path)
+        monkeypatch.setenv("JUMPSTARTER_HOST", str(path))
         monkeypatch.setenv("JMP_DRIVERS_ALLOW", "UNSAFE")
         monkeypatch.setenv("JMP_EXPORTER", "board")
         monkeypatch.setenv("JMP_EXPORTER_LABELS", "rack=7")
