@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Final
 
 import grpc
@@ -20,42 +21,82 @@ LOGGERS: Final = {
 }
 _HOOKS: Final = (LogSource.BEFORE_LEASE_HOOK, LogSource.AFTER_LEASE_HOOK)
 
+#: Seconds for an exporter to tell that it sends its log.
+BEGIN_TIMEOUT: Final = 2.0
+#: Seconds without a line after which those that were on their way have come, and seconds to wait for that.
+QUIET: Final = 0.1
+SETTLE_TIMEOUT: Final = 2.0
+
+
+class Following:
+    """A log that is shown as it comes, on a thread. `ended` is set when no more lines will come."""
+
+    def __init__(self, call: Any, wanted: frozenset[LogSource] | None, quiet: bool) -> None:
+        self.ended = threading.Event()
+        self._call = call
+        self._wanted = wanted
+        self._quiet = quiet
+        self._begun = threading.Event()
+        self._latest = 0.0
+        self._thread = threading.Thread(target=self._run, name="jumpstarter-logs", daemon=True)
+        self._thread.start()
+
+    def wait_for_begin(self) -> None:
+        """Wait until the exporter has the request, so that no later line is missed; `BEGIN_TIMEOUT` at the most.
+
+        A stock exporter does not tell before the first line.
+        """
+        self._begun.wait(BEGIN_TIMEOUT)
+
+    def settle(self) -> None:
+        """Wait until no line has come for `QUIET` seconds, `SETTLE_TIMEOUT` at the most: what was said before is shown then."""
+        self._latest = started = monotonic()
+        while (now := monotonic()) < min(self._latest + QUIET, started + SETTLE_TIMEOUT):
+            if self.ended.wait(self._latest + QUIET - now):
+                return
+
+    def close(self) -> None:
+        """Show no more lines."""
+        self._call.cancel()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._call.initial_metadata()
+            self._begun.set()
+            for line in self._call:
+                self._show(line)
+                self._latest = monotonic()
+        except grpc.RpcError as error:
+            if error.code() not in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNIMPLEMENTED):
+                level = logging.DEBUG if self._quiet else logging.WARNING
+                logging.getLogger("exporter:system").log(
+                    level, "the exporter's log ended: %s", error.details()
+                )
+        finally:
+            self._begun.set()
+            self.ended.set()
+
+    def _show(self, line: Any) -> None:
+        source = LogSource.from_proto(line.source) if line.HasField("source") else LogSource.UNSPECIFIED
+        if self._wanted is None or source in self._wanted:
+            level = level_number(line.severity)
+            logging.getLogger(LOGGERS.get(source, "exporter:system")).log(level, "%s", line.message)
+
 
 @contextmanager
 def follow(
     stub: Any, show_all: bool, *, sources: Collection[LogSource] = _HOOKS, quiet: bool = False
-) -> Generator[threading.Event]:
+) -> Generator[Following]:
     """See `DriverClient.log_stream`. Lines from before the context are included, as the exporter kept them.
 
-    Without *show_all* lines of *sources* are shown. Gives an event that is set when no more lines will come; with *quiet*
-    it is not told when that is because the connection broke.
+    Without *show_all* lines of *sources* are shown. With *quiet* it is not told when they end because the connection broke.
     """
-    call, ended = stub.LogStream(Empty()), threading.Event()
-    wanted = None if show_all else frozenset(sources)
-    thread = threading.Thread(
-        target=_follow, args=(call, wanted, quiet, ended), name="jumpstarter-logs", daemon=True
-    )
-    thread.start()
+    following = Following(stub.LogStream(Empty()), None if show_all else frozenset(sources), quiet)
     try:
-        yield ended
+        yield following
     finally:
-        call.cancel()
-        thread.join()
-
-
-def _follow(call: Any, wanted: frozenset[LogSource] | None, quiet: bool, ended: threading.Event) -> None:
-    try:
-        for line in call:
-            source = LogSource.from_proto(line.source) if line.HasField("source") else LogSource.UNSPECIFIED
-            if wanted is None or source in wanted:
-                level = level_number(line.severity)
-                logging.getLogger(LOGGERS.get(source, "exporter:system")).log(level, "%s", line.message)
-    except grpc.RpcError as error:
-        if error.code() not in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNIMPLEMENTED):
-            level = logging.DEBUG if quiet else logging.WARNING
-            logging.getLogger("exporter:system").log(level, "the exporter's log ended: %s", error.details())
-    finally:
-        ended.set()
+        following.close()
 
 
 def level_number(severity: str) -> int:

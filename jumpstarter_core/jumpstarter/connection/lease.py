@@ -32,6 +32,7 @@ from .readiness import AfterLeaseHookFailed, end_session, patient_status, wait_u
 from .tunnel import Tunnel, tunnel
 
 if TYPE_CHECKING:
+    from jumpstarter.client.logs import Following
     from jumpstarter.config.client import ClientConfigV1Alpha1
 
 __all__ = ["AfterLeaseHookFailed", "Kept", "LeaseRequest", "Leased", "client_of", "keep_lease", "lease"]
@@ -182,8 +183,8 @@ def lease(
         stub = stack.enter_context(_stub(way))
         status = patient_status(stub, limit_retry, lambda: way.problem, lambda: keeper.ended)
         status()  # from here on there is an exporter whose log can be followed
-        log_ended = stack.enter_context(follow(stub, show_all=all_logs, quiet=True))
-        stack.enter_context(_session(stub, kept.owned, keeper, notify, log_ended))
+        log = stack.enter_context(follow(stub, show_all=all_logs, quiet=True))
+        stack.enter_context(_session(stub, kept.owned, keeper, notify, log))
         yield Leased(
             name=held.name,
             exporter=describe(kept.lab, held),
@@ -217,31 +218,30 @@ def _stub(way: Tunnel) -> Generator[Any]:
 
 
 @contextmanager
-def _session(
-    stub: Any, owned: bool, keeper: Keeper, notify: Report, log_ended: threading.Event
-) -> Generator[None]:
+def _session(stub: Any, owned: bool, keeper: Keeper, notify: Report, log: Following) -> Generator[None]:
     """Ends the session of a lease that is ours, unless the lease has ended."""
     try:
         yield
     except BaseException:
         if owned and keeper.ended is None:
             with contextlib.suppress(JumpstarterException):  # the first error is the one that counts
-                _end_session(stub, log_ended)
+                _end_session(stub, log)
         raise
     if owned and keeper.ended is None:
-        warning = _end_session(stub, log_ended)
+        warning = _end_session(stub, log)
         if warning:
             notify(f"Warning: {warning}")
 
 
-def _end_session(stub: Any, log_ended: threading.Event) -> str:
+def _end_session(stub: Any, log: Following) -> str:
     """`end_session`, with the afterLease hook's lines also where the connection broke that showed the log until now."""
     from jumpstarter.client.logs import follow
 
-    after = (LogSource.AFTER_LEASE_HOOK,)
-    again = follow(stub, show_all=False, sources=after, quiet=True) if log_ended.is_set() else None
-    with again or contextlib.nullcontext():
-        return end_session(stub)
+    if not log.ended.is_set():
+        return end_session(stub, log)
+    with follow(stub, show_all=False, sources=(LogSource.AFTER_LEASE_HOOK,), quiet=True) as again:
+        again.wait_for_begin()
+        return end_session(stub, again)
 
 
 def describe(lab: Lab, held: Lease) -> Exporter:

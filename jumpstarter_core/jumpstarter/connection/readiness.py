@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from jumpstarter_protocol import jumpstarter_pb2 as pb
@@ -18,6 +18,9 @@ from jumpstarter.common.exceptions import (
     ExporterUnreachableError,
     LeaseError,
 )
+
+if TYPE_CHECKING:
+    from jumpstarter.client.logs import Following
 
 #: Seconds between two looks at the status: the protocol has no call that waits for a change of it.
 POLL_INTERVAL: Final = 0.1
@@ -117,17 +120,22 @@ def _may_come_back(error: grpc.RpcError) -> bool:
     return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-def end_session(stub: Any) -> str:
-    """End the session, and wait for the exporter's afterLease hook.
+def end_session(stub: Any, log: Following) -> str:
+    """End the session, and wait for the exporter's afterLease hook and for its lines in *log*.
 
     Gives the warning of a hook that failed without consequences, else "". An exporter that goes away meanwhile has no
     more to say. Raises AfterLeaseHookFailed.
     """
     from jumpstarter.client.calls import end_session as end
 
-    answer = _wait_until_over(stub) if end(stub) else None
-    if answer is None:
+    if not end(stub):
         return ""
+    answer = _wait_until_over(stub)
+    if answer is None:
+        log.settle()
+        return ""
+    if answer.previous_status == ExporterStatus.AFTER_LEASE_HOOK:
+        log.settle()
     if answer.status == ExporterStatus.AFTER_LEASE_HOOK_FAILED:
         raise AfterLeaseHookFailed(f"the exporter's afterLease hook failed: {answer.message}")
     return _hook_warning(str(answer.message)) if answer.status == ExporterStatus.AVAILABLE else ""
