@@ -18,6 +18,12 @@ Path = tuple[str, ...]
 LOG_LIMIT = 20_000
 """How many characters of text that nobody read the log shows."""
 
+QUIET = 0.1
+"""Seconds of silence after which a board that was switched off has said all."""
+
+QUIET_TIMEOUT = 1.0
+"""Seconds to wait for that: something else may talk on its line."""
+
 
 @dataclass
 class _Source:
@@ -87,7 +93,9 @@ class Consoles:
         """Put unread text of the boot before into the log, if the board of *group* was switched off since."""
         for source in self._in(group):
             if source.off and source.console is not None:
-                log_unread(f"{source.name} said before, and no keyword has read:", source.console.read())
+                # What it said last may still be on its way.
+                before = source.console.read(quiet=QUIET, timeout=QUIET_TIMEOUT)
+                log_unread(f"{source.name} said before, and no keyword has read:", before)
             source.off = False
 
     @contextmanager

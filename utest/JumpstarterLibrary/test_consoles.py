@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 
 import pytest
 from jumpstarter.common.utils import serve
@@ -47,6 +48,16 @@ def test_text_of_the_boot_before_is_not_read_after_powering_off_and_on():
         keywords["Power Off"]()
         keywords["Power On"]()
         assert keywords["Serial Read"]() == ""
+
+
+def test_text_that_is_on_its_way_while_powering_on_is_of_the_boot_before():
+    with connected(board()) as (client, keywords, consoles):
+        keywords["Power On"]()
+        said(client, consoles, "up")
+        keywords["Power Off"]()
+        consoles.get(client.children["serial"].uuid).send(b"last words")
+        keywords["Power On"]()
+        assert keywords["Serial Read"](quiet=timedelta(seconds=1)) == ""
 
 
 def test_text_is_kept_when_a_board_is_powered_on_that_was_not_powered_off():
