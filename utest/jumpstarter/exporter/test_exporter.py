@@ -152,6 +152,16 @@ async def test_cancelled_exporter_closes_its_drivers() -> None:
     assert closed == [1]
 
 
+async def test_leaving_the_context_ends_what_runs_in_another_task() -> None:
+    port = free_port()
+    async with Exporter(channel_factory=nowhere, device_factory=MockPower) as exporter:
+        serving = asyncio.create_task(exporter.serve_standalone_tcp("127.0.0.1", port))
+        await to_thread.run_sync(turn_on, f"127.0.0.1:{port}")
+        assert not serving.done()
+    with anyio.fail_after(60):
+        await serving
+
+
 async def test_stop_before_the_start_counts() -> None:
     exporter = Exporter(channel_factory=nowhere, device_factory=MockPower)
     exporter.stop()
