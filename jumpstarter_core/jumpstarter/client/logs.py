@@ -21,8 +21,6 @@ LOGGERS: Final = {
 }
 _HOOKS: Final = (LogSource.BEFORE_LEASE_HOOK, LogSource.AFTER_LEASE_HOOK)
 
-#: Seconds for an exporter to tell that it sends its log.
-BEGIN_TIMEOUT: Final = 2.0
 #: Seconds without a line after which those that were on their way have come, and seconds to wait for that.
 QUIET: Final = 0.1
 SETTLE_TIMEOUT: Final = 2.0
@@ -36,17 +34,9 @@ class Following:
         self._call = call
         self._wanted = wanted
         self._quiet = quiet
-        self._begun = threading.Event()
         self._latest = 0.0
         self._thread = threading.Thread(target=self._run, name="jumpstarter-logs", daemon=True)
         self._thread.start()
-
-    def wait_for_begin(self) -> None:
-        """Wait until the exporter has the request, so that no later line is missed; `BEGIN_TIMEOUT` at the most.
-
-        A stock exporter does not tell before the first line.
-        """
-        self._begun.wait(BEGIN_TIMEOUT)
 
     def settle(self) -> None:
         """Wait until no line has come for `QUIET` seconds, `SETTLE_TIMEOUT` at the most: what was said before is shown then."""
@@ -62,8 +52,6 @@ class Following:
 
     def _run(self) -> None:
         try:
-            self._call.initial_metadata()
-            self._begun.set()
             for line in self._call:
                 self._show(line)
                 self._latest = monotonic()
@@ -74,7 +62,6 @@ class Following:
                     level, "the exporter's log ended: %s", error.details()
                 )
         finally:
-            self._begun.set()
             self.ended.set()
 
     def _show(self, line: Any) -> None:

@@ -20,6 +20,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import grpc
+
 from jumpstarter.client.lab import Exporter, Lab, Lease
 from jumpstarter.common.enums import LogSource
 from jumpstarter.common.exceptions import JumpstarterException
@@ -28,7 +30,7 @@ from .controller import controller
 from .holding import LeaseRequest, holding
 from .keeping import SOON, Keeper
 from .progress import ProgressLine, Report
-from .readiness import AfterLeaseHookFailed, end_session, patient_status, wait_until_ready
+from .readiness import AfterLeaseHookFailed, end_session, patient_status, status_of, wait_until_ready
 from .tunnel import Tunnel, tunnel
 
 if TYPE_CHECKING:
@@ -240,7 +242,10 @@ def _end_session(stub: Any, log: Following) -> str:
     if not log.ended.is_set():
         return end_session(stub, log)
     with follow(stub, show_all=False, sources=(LogSource.AFTER_LEASE_HOOK,), quiet=True) as again:
-        again.wait_for_begin()
+        with contextlib.suppress(grpc.RpcError):
+            status_of(
+                stub
+            )  # so the exporter has had both requests, in this order: it keeps lines for whoever asks late
         return end_session(stub, again)
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from jumpstarter.client.logs import Following, follow, level_number
 from jumpstarter.client.transport import ExporterStub
@@ -12,6 +17,7 @@ from jumpstarter.common.enums import LogSource
 from jumpstarter.common.grpc import exporter_channel
 from jumpstarter.session import Session
 from jumpstarter_driver_power.driver import MockPower
+from jumpstarter_testing.eventually import eventually
 
 
 def test_levels_have_numbers() -> None:
@@ -27,30 +33,54 @@ def session() -> Iterator[Session]:
 
 @pytest.fixture
 def log(session: Session) -> Iterator[Following]:
-    """Lines of the afterLease hook, shown from the begin on."""
-    with session.serve_unix() as path, exporter_channel(path) as channel:
-        stub = ExporterStub(channel)
-        with follow(stub, show_all=False, sources=(LogSource.AFTER_LEASE_HOOK,)) as following:
-            following.wait_for_begin()
-            yield following
+    """Lines of the afterLease hook."""
+    with (
+        session.serve_unix() as path,
+        exporter_channel(str(path)) as channel,
+        follow(ExporterStub(channel), show_all=False, sources=(LogSource.AFTER_LEASE_HOOK,)) as following,
+    ):
+        yield following
 
 
 def test_lines_are_shown_once_the_log_has_settled(
     session: Session, log: Following, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def shown() -> list[str]:
+        return [record.message for record in caplog.records if record.name == "exporter:afterLease"]
+
     hook = logging.getLogger("a.hook")
     with session.context_log_source("a.hook", LogSource.AFTER_LEASE_HOOK):
+        hook.warning("first")
+        eventually(lambda: shown() == ["first"], timeout=60)
         for number in range(200):
             hook.warning("line %d", number)
     log.settle()
-    shown = [record.message for record in caplog.records if record.name == "exporter:afterLease"]
-    assert shown == [f"line {number}" for number in range(200)]
+    assert shown() == ["first", *(f"line {number}" for number in range(200))]
     assert not log.ended.is_set()
+    log.close()
+    assert log.ended.is_set()
+    log.settle()
 
 
-def test_settling_ends_with_the_log(session: Session) -> None:
-    with session.serve_unix() as path, exporter_channel(path) as channel:
-        with follow(ExporterStub(channel), show_all=True) as following:
-            following.wait_for_begin()
-        assert following.ended.is_set()
-        following.settle()
+def test_a_log_can_be_left_whose_exporter_says_nothing_at_all(tmp_path: Path) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def silent(request: Any, context: Any) -> Iterator[Any]:
+        asked.set()
+        over.wait(60)
+        yield from ()
+
+    handler: Any = grpc.unary_stream_rpc_method_handler(silent)
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("jumpstarter.v1.ExporterService", {"LogStream": handler}),)
+    )
+    server.add_insecure_port(f"unix:{tmp_path / 's'}")
+    server.start()
+    try:
+        with exporter_channel(str(tmp_path / "s")) as channel, follow(ExporterStub(channel), True) as log:
+            assert asked.wait(60)
+        assert log.ended.is_set()
+    finally:
+        over.set()
+        server.stop(None).wait()
