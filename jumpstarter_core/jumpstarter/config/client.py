@@ -23,6 +23,7 @@ from jumpstarter.config.common import CONFIG_API_VERSION, ObjectMeta
 from jumpstarter.config.env import JMP_CLIENT, JMP_CLIENT_CONFIG, JMP_ENDPOINT, JMP_NAME, JMP_NAMESPACE
 from jumpstarter.config.fields import to_plain
 from jumpstarter.config.files import CLIENTS, dump, make_folder, missing_file, write_atomically
+from jumpstarter.config.listing import ConfigList
 from jumpstarter.config.loader import Entries, KeyPath, Node, Problems, display_path, read_file
 from jumpstarter.config.overrides import Overrides, overlay_client
 from jumpstarter.config.reading import CLIENT_KINDS, read_document
@@ -426,7 +427,7 @@ def _seconds(time: timedelta | None) -> float | None:
 
 
 @dataclass(kw_only=True)
-class ClientConfigListV1Alpha1:
+class ClientConfigListV1Alpha1(ConfigList):
     """All client configurations and which is current; *problems*: what is wrong with those not listed."""
 
     apiVersion: str = field(  # noqa: N815 - the name in the file
@@ -436,25 +437,6 @@ class ClientConfigListV1Alpha1:
     items: list[ClientConfigV1Alpha1] = field(default_factory=list, metadata={"keep": True})
     kind: str = field(default="ClientConfigList", metadata={"keep": True})
     problems: list[str] = field(default_factory=list, metadata={"internal": True})
-
-    def to_plain(self) -> dict[str, Any]:
-        """The list as plain data, each item with its alias and path."""
-        data: dict[str, Any] = to_plain(self)
-        data["items"] = [
-            {"alias": item.alias, **to_plain(item), "path": str(item.path) if item.path else None}
-            for item in self.items
-        ]
-        return data
-
-    def dump_yaml(self) -> str:
-        """The list as YAML."""
-        return dump(self.to_plain())
-
-    def dump_json(self) -> str:
-        """The list as JSON."""
-        import json
-
-        return json.dumps(self.to_plain(), indent=4, ensure_ascii=False)
 
 
 def resolve_client_config(

@@ -26,6 +26,7 @@ from jumpstarter.config.driver_instance import (
 )
 from jumpstarter.config.fields import file_fields, names_of, to_plain
 from jumpstarter.config.files import EXPORTERS, dump, missing_file, write_atomically
+from jumpstarter.config.listing import ConfigList
 from jumpstarter.config.loader import Problems, display_path, read_file
 from jumpstarter.config.overrides import Overrides, overlay_exporter
 from jumpstarter.config.reading import EXPORTER_KINDS, read_document
@@ -293,7 +294,7 @@ class ExporterConfigV1Alpha1:
 
 
 @dataclass(kw_only=True)
-class ExporterConfigListV1Alpha1:
+class ExporterConfigListV1Alpha1(ConfigList):
     """All exporter configurations; *problems*: what is wrong with those that are not listed."""
 
     apiVersion: str = field(  # noqa: N815 - the name in the file
@@ -302,22 +303,3 @@ class ExporterConfigListV1Alpha1:
     items: list[ExporterConfigV1Alpha1] = field(default_factory=list, metadata={"keep": True})
     kind: str = field(default="ExporterConfigList", metadata={"keep": True})
     problems: list[str] = field(default_factory=list, metadata={"internal": True})
-
-    def to_plain(self) -> dict[str, Any]:
-        """The list as plain data, each item with its alias and path."""
-        data: dict[str, Any] = to_plain(self)
-        data["items"] = [
-            {"alias": item.alias, **to_plain(item), "path": str(item.path) if item.path else None}
-            for item in self.items
-        ]
-        return data
-
-    def dump_yaml(self) -> str:
-        """The list as YAML."""
-        return dump(self.to_plain())
-
-    def dump_json(self) -> str:
-        """The list as JSON."""
-        import json
-
-        return json.dumps(self.to_plain(), indent=4, ensure_ascii=False)
