@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from .commandline import Unbalanced, split_commands, split_words
+from .commandline import CommandLine
 
 PROMPT = "=> "
 VERSION = "U-Boot 2026.01-simulated"
@@ -50,74 +48,37 @@ class Act(enum.Enum):
     RESET = enum.auto()
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What one line gave: the text it printed, and what the machine shall do next."""
-
-    text: str = ""
-    act: Act | None = None
-
-
-class BootPrompt:
+class BootPrompt(CommandLine[Act]):
     """One session at the boot prompt.
 
     Args:
         environment: the variables; commands change it in place.
     """
 
+    unbalanced = (1, "syntax error\n")
+
     def __init__(self, environment: dict[str, str]) -> None:
+        super().__init__(environment)
         self.environment = environment
-        self.status = 0
         self.saved: dict[str, str] | None = None
         """The environment as it was at the last `saveenv`."""
-        self._act: Act | None = None
-        self._commands: dict[str, Callable[[list[str]], tuple[str, int]]] = {
-            "boot": lambda _: self._ask(Act.BOOT),
+        self.commands = {
+            "boot": lambda _: self.ask(Act.BOOT),
             "dhcp": self._dhcp,
             "echo": lambda words: (" ".join(words) + "\n", 0),
             "false": lambda _: ("", 1),
             "help": self._help,
             "printenv": self._printenv,
-            "reset": lambda _: self._ask(Act.RESET, "resetting ...\n"),
+            "reset": lambda _: self.ask(Act.RESET, "resetting ...\n"),
             "saveenv": self._saveenv,
             "setenv": self._setenv,
             "true": lambda _: ("", 0),
             "version": lambda _: (f"{VERSION}\n\naarch64-linux-gnu-gcc (simulated)\n", 0),
         }
 
-    def run(self, line: str) -> Answer:
-        """Run one line and give what it printed. Commands after `boot` and `reset` are not run."""
-        text = ""
-        self._act = None
-        try:
-            for joint, command in split_commands(line):
-                if (joint == "&&" and self.status) or (joint == "||" and not self.status):
-                    continue
-                text += self._run_one(split_words(command, self._lookup))
-                if self._act is not None:
-                    break
-        except Unbalanced:
-            self.status = 1
-            text += "syntax error\n"
-        return Answer(text, self._act)
-
-    def _run_one(self, words: list[str]) -> str:
-        if not words:
-            return ""
-        name, *arguments = words
-        command = self._commands.get(name)
-        if command is None:
-            self.status = 1
-            return f"Unknown command '{name}' - try 'help'\n"
-        text, self.status = command(arguments)
-        return text
-
-    def _lookup(self, name: str) -> str:
-        return str(self.status) if name == "?" else self.environment.get(name, "")
-
-    def _ask(self, act: Act, text: str = "") -> tuple[str, int]:
-        self._act = act
-        return text, 0
+    def unknown(self, name: str) -> tuple[str, int]:
+        """What U-Boot says."""
+        return f"Unknown command '{name}' - try 'help'\n", 1
 
     def _help(self, words: list[str]) -> tuple[str, int]:
         unknown = [word for word in words if word not in HELP]

@@ -1,20 +1,86 @@
-"""Reading a line of shell: the little that the boot prompt and the login shell of a board understand.
+"""Reading and running a line of shell: the little that the boot prompt and the login shell of a board understand.
 
 Commands may be joined by `;`, `&&` and `||`; words may be quoted with ' and "; a backslash quotes one
-character; `$NAME`, `${NAME}` and `$?` are replaced outside of single quotes. All functions are pure.
+character; `$NAME`, `${NAME}` and `$?` are replaced outside of single quotes. Nothing here does I/O.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 JOINTS = (";", "&&", "||")
+A = TypeVar("A")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+)|(\?))")
 
 
 class Unbalanced(ValueError):
     """Raised when a quote is opened and not closed."""
+
+
+@dataclass(frozen=True)
+class Answer(Generic[A]):
+    """What one line gave: the text it printed, and what the machine shall do next."""
+
+    text: str = ""
+    act: A | None = None
+
+
+class CommandLine(ABC, Generic[A]):
+    """Runs lines. A subclass fills `commands`: what the words after a name print, and the status. `A` is what they may ask
+    of the machine.
+    """
+
+    #: (status, text) for a line with a quote that is not closed.
+    unbalanced: tuple[int, str]
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.status = 0
+        self.commands: dict[str, Callable[[list[str]], tuple[str, int]]] = {}
+        self._variables = variables
+        self._act: A | None = None
+
+    def run(self, line: str) -> Answer[A]:
+        """Run one line and give what it printed. Commands after one that asks something of the machine are not run."""
+        text = ""
+        self._act = None
+        try:
+            for joint, command in split_commands(line):
+                if (joint == "&&" and self.status) or (joint == "||" and not self.status):
+                    continue
+                text += self._run_one(split_words(command, self._lookup))
+                if self._act is not None:
+                    break
+        except Unbalanced:
+            self.status, complaint = self.unbalanced
+            text += complaint
+        return Answer(text, self._act)
+
+    def _run_one(self, words: list[str]) -> str:
+        if not words:
+            return ""
+        command = self.find(words[0])
+        text, self.status = self.unknown(words[0]) if command is None else command(words[1:])
+        return text
+
+    def find(self, name: str) -> Callable[[list[str]], tuple[str, int]] | None:
+        """The command *name*."""
+        return self.commands.get(name)
+
+    @abstractmethod
+    def unknown(self, name: str) -> tuple[str, int]:
+        """What a command that there is not prints, and the status."""
+
+    def ask(self, act: A, text: str = "") -> tuple[str, int]:
+        """The result of a command that prints *text* and asks *act* of the machine."""
+        self._act = act
+        return text, 0
+
+    def _lookup(self, name: str) -> str:
+        return str(self.status) if name == "?" else self._variables.get(name, "")
 
 
 def split_commands(line: str) -> list[tuple[str, str]]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from .commandline import Unbalanced, split_commands, split_words
+from .commandline import CommandLine
 from .image import Image
 
 PROMPT = "# "
@@ -43,14 +42,6 @@ class Act(enum.Enum):
     REBOOT = enum.auto()
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What one line gave: the text it printed, and what the machine shall do next."""
-
-    text: str = ""
-    act: Act | None = None
-
-
 def files_of(image: Image, hostname: str, bootargs: str) -> dict[str, str]:
     """The files of a booted system: path to content."""
     identity = image.name.lower().replace(" ", "-")
@@ -67,7 +58,7 @@ def files_of(image: Image, hostname: str, bootargs: str) -> dict[str, str]:
     }
 
 
-class Shell:
+class Shell(CommandLine[Act]):
     """One login session.
 
     Args:
@@ -76,65 +67,39 @@ class Shell:
         bootargs: the kernel's command line.
     """
 
+    unbalanced = (2, "sh: syntax error: unterminated quoted string\n")
+
     def __init__(self, image: Image, hostname: str, bootargs: str = "") -> None:
-        self.status = 0
+        super().__init__({"HOME": "/root", "USER": "root", "PWD": "/root", "HOSTNAME": hostname})
         self._image = image
         self._hostname = hostname
         self._files = files_of(image, hostname, bootargs)
-        self._variables = {"HOME": "/root", "USER": "root", "PWD": "/root", "HOSTNAME": hostname}
-        self._act: Act | None = None
-        self._commands: dict[str, Callable[[list[str]], tuple[str, int]]] = {
+        self.commands = {
             "cat": self._cat,
             "echo": self._echo,
-            "exit": lambda _: self._ask(Act.LOGOUT),
+            "exit": lambda _: self.ask(Act.LOGOUT),
             "false": lambda _: ("", 1),
-            "halt": lambda _: self._ask(Act.POWEROFF),
+            "halt": lambda _: self.ask(Act.POWEROFF),
             "help": lambda _: (" ".join(_PROGRAMS) + "\n", 0),
             "hostname": lambda _: (f"{hostname}\n", 0),
             "id": lambda _: ("uid=0(root) gid=0(root) groups=0(root)\n", 0),
-            "logout": lambda _: self._ask(Act.LOGOUT),
+            "logout": lambda _: self.ask(Act.LOGOUT),
             "ls": self._ls,
-            "poweroff": lambda _: self._ask(Act.POWEROFF),
+            "poweroff": lambda _: self.ask(Act.POWEROFF),
             "pwd": lambda _: ("/root\n", 0),
-            "reboot": lambda _: self._ask(Act.REBOOT),
+            "reboot": lambda _: self.ask(Act.REBOOT),
             "true": lambda _: ("", 0),
             "uname": self._uname,
             "whoami": lambda _: ("root\n", 0),
         }
 
-    def run(self, line: str) -> Answer:
-        """Run one line and give what it printed. Commands after `exit`, `poweroff`, `reboot` are not run."""
-        text = ""
-        self._act = None
-        try:
-            for joint, command in split_commands(line):
-                if (joint == "&&" and self.status) or (joint == "||" and not self.status):
-                    continue
-                text += self._run_one(split_words(command, self._lookup))
-                if self._act is not None:
-                    break
-        except Unbalanced:
-            self.status = 2
-            text += "sh: syntax error: unterminated quoted string\n"
-        return Answer(text, self._act)
+    def find(self, name: str) -> Callable[[list[str]], tuple[str, int]] | None:
+        """The command *name*, also by its path."""
+        return super().find(name.removeprefix("/bin/"))
 
-    def _run_one(self, words: list[str]) -> str:
-        if not words:
-            return ""
-        name, *arguments = words
-        command = self._commands.get(name.removeprefix("/bin/"))
-        if command is None:
-            self.status = 127
-            return f"sh: {name}: not found\n"
-        text, self.status = command(arguments)
-        return text
-
-    def _lookup(self, name: str) -> str:
-        return str(self.status) if name == "?" else self._variables.get(name, "")
-
-    def _ask(self, act: Act) -> tuple[str, int]:
-        self._act = act
-        return "", 0
+    def unknown(self, name: str) -> tuple[str, int]:
+        """What a shell says."""
+        return f"sh: {name}: not found\n", 127
 
     def _echo(self, words: list[str]) -> tuple[str, int]:
         if words[:1] == ["-n"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from jumpstarter_driver_simulated import bootprompt, shell
-from jumpstarter_driver_simulated.commandline import Unbalanced, split_commands, split_words
+from jumpstarter_driver_simulated.commandline import Answer, Unbalanced, split_commands, split_words
 from jumpstarter_driver_simulated.image import Image
 
 
@@ -64,7 +64,7 @@ def test_split_words(command: str, words: list[str]) -> None:
     ],
 )
 def test_boot_prompt(line: str, text: str, act: bootprompt.Act | None) -> None:
-    assert bootprompt.BootPrompt({"a": "1"}).run(line) == bootprompt.Answer(text, act)
+    assert bootprompt.BootPrompt({"a": "1"}).run(line) == Answer(text, act)
 
 
 def test_boot_prompt_prints_the_whole_environment_sorted() -> None:
@@ -121,7 +121,7 @@ def test_help_lists_every_command() -> None:
 )
 def test_shell(line: str, text: str, act: shell.Act | None) -> None:
     session = shell.Shell(Image(name="Test OS", version="5", kernel="6.6.6"), "board")
-    assert session.run(line) == shell.Answer(text, act)
+    assert session.run(line) == Answer(text, act)
 
 
 def test_status_lasts_from_line_to_line() -> None:
