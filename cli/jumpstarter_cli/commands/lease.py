@@ -34,6 +34,21 @@ def _show(lease: Lease, output: str | None) -> None:
         click.echo(table(LEASE_HEADINGS, [lease_row(lease)]))
 
 
+def _wait(lab: Lab, name: str, limit: timedelta) -> Lease:
+    """The lease when its exporter is there; given back when that takes too long, or is interrupted."""
+    from jumpstarter.connection.holding import release, wait_until_ready
+    from jumpstarter.connection.progress import ProgressLine
+
+    line = ProgressLine()
+    try:
+        return wait_until_ready(lab, name, limit.total_seconds(), line)
+    except BaseException:
+        release(lab, name, line)
+        raise
+    finally:
+        line.finish()
+
+
 @click.command
 @client_options
 @selector_option
@@ -77,15 +92,7 @@ def create(
     $ jmp delete lease "${JMP_LEASE}"
     """
     from jumpstarter.common.exceptions import LeaseError
-    from jumpstarter.connection.holding import (
-        KEPT,
-        LeaseRequest,
-        create,
-        new_lease_name,
-        release,
-        wait_until_ready,
-    )
-    from jumpstarter.connection.progress import ProgressLine
+    from jumpstarter.connection.holding import KEPT, LeaseRequest, create, new_lease_name
 
     if not selector and not name:
         raise click.UsageError("Nothing says which exporter to lease: give -l/--selector or -n/--name.")
@@ -97,19 +104,9 @@ def create(
         context=KEPT,
         allow_disabled=allow_disabled,
     )
-    line = ProgressLine()
     with lab_of(client, client_config) as (lab, _):
-        lease = create(lab, request, lease_id or new_lease_name(), begin_time)
-        if wait is None:
-            lease = lab.get_lease(lease.name)
-        else:
-            try:
-                lease = wait_until_ready(lab, lease.name, wait.total_seconds(), line)
-            except BaseException:
-                release(lab, lease.name, line)
-                raise
-            finally:
-                line.finish()
+        created = create(lab, request, lease_id or new_lease_name(), begin_time).name
+        lease = lab.get_lease(created) if wait is None else _wait(lab, created, wait)
         if lease.failure is not None:
             raise LeaseError(f"lease {lease.name} {lease.failure}")
     _show(lease, output)
