@@ -16,9 +16,8 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a request may take to arrive, and bytes that it may have.
+#: Seconds that a request may take to arrive; how many bytes it may have is asyncio's limit of a reader.
 REQUEST_TIMEOUT: Final = 10.0
-MAX_REQUEST: Final = 16 * 1024
 
 _PAGE: Final = """\
 <!doctype html>

@@ -6,7 +6,6 @@ import secrets
 import time
 import uuid
 from datetime import timedelta
-from typing import Final
 
 from jumpstarter_controller.model import (
     AlreadyExists,
@@ -25,9 +24,6 @@ from jumpstarter_controller.model import (
 )
 
 from .draft import Draft
-
-#: The actor of what nobody in particular did.
-SCHEDULER: Final = "scheduler"
 
 
 def new_name() -> str:
