@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from jumpstarter.config.listing import ConfigList
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +40,22 @@ def report_problems(problems: Iterable[str]) -> None:
     for problem in problems:
         for line in problem.splitlines():
             click.echo(f"Warning: {line}", err=True)
+
+
+def show_configs(
+    found: ConfigList, output: str | None, headings: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    """Print the configurations that were *found*, as a table with *headings* and *rows* unless *output* says otherwise."""
+    report_problems(found.problems)
+    if output == "json":
+        click.echo(found.dump_json())
+    elif output == "yaml":
+        click.echo(found.dump_yaml(), nl=False)
+    elif output == "name":
+        for config in found.items:
+            click.echo(config.alias)
+    else:
+        click.echo(table(headings, rows))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

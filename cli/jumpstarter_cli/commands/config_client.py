@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jumpstarter_cli.output import output_option, report_problems, table
+from jumpstarter_cli.output import output_option, show_configs
 from jumpstarter_cli.prompts import ask
 
 if TYPE_CHECKING:
@@ -130,22 +130,13 @@ def list_(output: str | None) -> None:
     from jumpstarter.config.client import ClientConfigV1Alpha1
 
     found = ClientConfigV1Alpha1.list()
-    report_problems(found.problems)
-    if output == "json":
-        click.echo(found.dump_json())
-    elif output == "yaml":
-        click.echo(found.dump_yaml(), nl=False)
-    elif output == "name":
-        for config in found.items:
-            click.echo(config.alias)
-    else:
-        rows = [
-            (
-                "*" if config.alias == found.current_config else "",
-                config.alias,
-                config.endpoint or "",
-                str(config.path),
-            )
-            for config in found.items
-        ]
-        click.echo(table(("CURRENT", "ALIAS", "ENDPOINT", "PATH"), rows))
+    rows = [
+        (
+            "*" if config.alias == found.current_config else "",
+            config.alias,
+            config.endpoint or "",
+            str(config.path),
+        )
+        for config in found.items
+    ]
+    show_configs(found, output, ("CURRENT", "ALIAS", "ENDPOINT", "PATH"), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jumpstarter_cli.exporters import complete_alias
-from jumpstarter_cli.output import output_option, report_problems, table
+from jumpstarter_cli.output import output_option, show_configs
 from jumpstarter_cli.prompts import ask
 
 alias_argument = click.argument("alias", default="default", shell_complete=complete_alias)
@@ -104,13 +104,5 @@ def list_(output: str | None) -> None:
     from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 
     found = ExporterConfigV1Alpha1.list()
-    report_problems(found.problems)
-    if output == "json":
-        click.echo(found.dump_json())
-    elif output == "yaml":
-        click.echo(found.dump_yaml(), nl=False)
-    elif output == "name":
-        for config in found.items:
-            click.echo(config.alias)
-    else:
-        click.echo(table(("ALIAS", "PATH"), [(config.alias, str(config.path)) for config in found.items]))
+    rows = [(config.alias, str(config.path)) for config in found.items]
+    show_configs(found, output, ("ALIAS", "PATH"), rows)

@@ -10,9 +10,10 @@ from jumpstarter.config.files import dump
 
 
 class ConfigList:
-    """A list of configurations; `items` are models with an `alias` and a `path`."""
+    """A list of configurations: `items` are models with an `alias` and a `path`, `problems` says what is wrong with others."""
 
     items: Sequence[Any]
+    problems: Sequence[str]
 
     def to_plain(self) -> dict[str, Any]:
         """The list as plain data, each item with its alias and path."""
