@@ -8,31 +8,51 @@ waited for.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import select
 import signal
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 
-@contextmanager
+@contextlib.contextmanager
 def wakeups() -> Iterator[Callable[..., None]]:
     """Gives a function that blocks until a signal with a Python handler has come since its last call.
 
     Its argument is how many seconds it blocks at the most; without one, or with None, there is no limit. The handlers have
     run when it returns, so one that raises raises from it. For the main thread only.
     """
-    receiver, sender = socket.socketpair()
-    with receiver, sender:
-        receiver.setblocking(False)
-        sender.setblocking(False)
-        before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-        try:
+    receiver, sender = _pipe()
+    _drain(receiver)
+    before = -1
+    try:
+        before = signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
 
-            def wait(timeout: float | None = None) -> None:
-                if select.select([receiver], [], [], timeout)[0]:
-                    receiver.recv(4096)
+        def wait(timeout: float | None = None) -> None:
+            if select.select([receiver], [], [], timeout)[0]:
+                _drain(receiver)
 
-            yield wait
-        finally:
-            signal.set_wakeup_fd(before)
+        yield wait
+    finally:
+        signal.set_wakeup_fd(before)
+
+
+@functools.cache
+def _pipe() -> tuple[int, int]:
+    """The process's pipe for wake-ups: (its end to read, its end to write).
+
+    It stays open for as long as the process runs. A handler that raises can keep any line of `wakeups` from being
+    run, also the one that puts the file back: what the C handler writes to then must not be closed, or another file
+    that got its number.
+    """
+    receiver, sender = os.pipe()
+    os.set_blocking(receiver, False)
+    os.set_blocking(sender, False)
+    return receiver, sender
+
+
+def _drain(receiver: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while os.read(receiver, 4096):
+            pass
