@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from jumpstarter.connection.environment import session_environment
 
@@ -214,9 +214,14 @@ def _log_lines(terminal: int, ended: int, log: Callable[[str], None]) -> None:
         log(rest.decode(errors="replace").rstrip("\r"))
 
 
+#: Linux hands what is written to a pseudo terminal to its reader a moment later. poll(2) waits for that, epoll(7) does not: it
+#: would say that nothing is left to read.
+_Selector: Final = selectors.PollSelector if sys.platform == "linux" else selectors.DefaultSelector
+
+
 def _chunks(terminal: int, ended: int) -> Iterator[bytes]:
     """Reads until nobody can write any more, or until *ended* is at its end and nothing is left to read."""
-    with selectors.DefaultSelector() as selector:
+    with _Selector() as selector:
         selector.register(terminal, selectors.EVENT_READ)
         selector.register(ended, selectors.EVENT_READ)
         while True:

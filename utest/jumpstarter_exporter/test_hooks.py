@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from jumpstarter_exporter.hooks import Hook, hook_environment, run_hook
+from jumpstarter_exporter.hooks import Hook, _lines_logged, _pty, hook_environment, run_hook
 from jumpstarter_testing.eventually import eventually
 
 
@@ -85,6 +85,14 @@ def test_background_process_left_behind_does_not_hold_the_hook() -> None:
     started = time.monotonic()
     assert run("sleep 100 & echo done") == (["done"], None)
     assert time.monotonic() - started < 100
+
+
+def test_last_line_is_read_while_a_background_process_holds_the_terminal() -> None:
+    for _ in range(2000):  # with epoll, one of some hundred was lost
+        lines: list[str] = []
+        with _pty() as (terminal, ours), _lines_logged(ours, lines.append):
+            terminal.write(b"done\n")
+        assert lines == ["done"]
 
 
 def test_script_naming_a_python_file_runs_with_our_python(tmp_path: Path) -> None:
