@@ -43,6 +43,73 @@ class ServerCertificate:
 
 
 @dataclass(frozen=True)
+class Issuer:
+    """A key that signs certificates, and its own one."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def self_signed(
+        cls, key: ec.EllipticCurvePrivateKey, name: str, now: datetime, lifetime: timedelta
+    ) -> Issuer:
+        """An authority called *name*, valid from *now* on, that signs leaf certificates only."""
+        usage = dict.fromkeys(
+            (
+                "digital_signature",
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        )
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(_name(name))
+            .issuer_name(_name(name))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - BACKDATED)
+            .not_valid_after(now + lifetime)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+            .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .sign(key, hashes.SHA256())
+        )
+        return cls(key, certificate)
+
+    def sign(
+        self,
+        key: ec.EllipticCurvePublicKey,
+        name: str,
+        hosts: Collection[str],
+        usage: x509.ObjectIdentifier,
+        now: datetime,
+        lifetime: timedelta,
+    ) -> x509.Certificate:
+        """A certificate called *name* for *key*, valid for *hosts* (names and addresses) and for *usage*."""
+        return (
+            x509.CertificateBuilder()
+            .subject_name(_name(name))
+            .issuer_name(self.certificate.subject)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - BACKDATED)
+            .not_valid_after(min(now + lifetime, self.certificate.not_valid_after_utc))
+            .add_extension(
+                x509.SubjectAlternativeName([_general_name(host) for host in sorted(hosts)]), False
+            )
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
+            .sign(self.key, hashes.SHA256())
+        )
+
+
+@dataclass(frozen=True)
 class Authority:
     """A certificate authority in *folder*: ``ca.pem``, ``ca-key.pem`` (0600), ``server.pem`` and ``server-key.pem``."""
 
@@ -67,10 +134,14 @@ class Authority:
         certificate_path, key_path = self.folder / "server.pem", self.folder / "server-key.pem"
         if not self._serves(certificate_path, key_path, names):
             key = ec.generate_private_key(ec.SECP256R1())
-            certificate = self._sign(key, names)
+            issuer = Issuer(self.key, self.certificate)
+            usage = ExtendedKeyUsageOID.SERVER_AUTH
+            certificate = issuer.sign(
+                key.public_key(), "Jumpstarter lab", names, usage, self.now(), SERVER_LIFETIME
+            )
             write_atomically(key_path, private_pem(key))
-            write_atomically(certificate_path, (_pem(certificate) + _pem(self.certificate)).decode())
-        return ServerCertificate(key_path.read_bytes(), certificate_path.read_bytes(), _pem(self.certificate))
+            write_atomically(certificate_path, (pem(certificate) + pem(self.certificate)).decode())
+        return ServerCertificate(key_path.read_bytes(), certificate_path.read_bytes(), pem(self.certificate))
 
     def _serves(self, certificate_path: Path, key_path: Path, names: Collection[str]) -> bool:
         try:
@@ -80,25 +151,6 @@ class Authority:
             return False
         late = certificate.not_valid_after_utc - self.now() < RENEW_BEFORE
         return not late and set(names) <= _names_of(certificate)
-
-    def _sign(self, key: ec.EllipticCurvePrivateKey, names: Collection[str]) -> x509.Certificate:
-        now = self.now()
-        return (
-            x509.CertificateBuilder()
-            .subject_name(_name("Jumpstarter lab"))
-            .issuer_name(self.certificate.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - BACKDATED)
-            .not_valid_after(min(now + SERVER_LIFETIME, self.certificate.not_valid_after_utc))
-            .add_extension(
-                x509.SubjectAlternativeName([_general_name(name) for name in sorted(names)]), False
-            )
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
-            .sign(self.key, hashes.SHA256())
-        )
 
 
 def own_names() -> set[str]:
@@ -126,35 +178,10 @@ def primary_address() -> str | None:
 
 def _make_authority(folder: Path, now: datetime) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("Jumpstarter lab authority")
-    usage = dict.fromkeys(
-        (
-            "digital_signature",
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + AUTHORITY_LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .sign(key, hashes.SHA256())
-    )
+    issuer = Issuer.self_signed(key, "Jumpstarter lab authority", now, AUTHORITY_LIFETIME)
     # The certificate last: with it the authority exists.
     write_atomically(folder / "ca-key.pem", private_pem(key))
-    write_atomically(folder / "ca.pem", _pem(certificate).decode())
+    write_atomically(folder / "ca.pem", pem(issuer.certificate).decode())
 
 
 def _load_pair(key_path: Path, certificate_path: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
@@ -191,5 +218,6 @@ def _names_of(certificate: x509.Certificate) -> set[str]:
     }
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def pem(certificate: x509.Certificate) -> bytes:
+    """*certificate* as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
