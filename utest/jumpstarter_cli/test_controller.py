@@ -68,3 +68,17 @@ def test_one_line_says_why_it_does_not_start(cli: Cli, tmp_path: Path) -> None:
         result = cli.jmp("controller", "run", *options)
     assert result.code == 1
     assert f"cannot listen on {address}" in result.err.splitlines()[-1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="there is no /proc")
+def test_may_have_as_many_files_open_as_the_system_allows(cli: Cli) -> None:
+    config = cli.home / "controller.yaml"
+    config.write_text(SETTINGS)
+    command = f"ulimit -Sn 300; ulimit -Hn 900; exec jmp controller run --config {config} --data-dir {cli.home / 'lab'}"
+    with cli.popen("sh", "-c", f"{command} --listen 127.0.0.1:0 --router-listen 127.0.0.1:0") as process:
+        assert process.stdout is not None
+        assert next(line for line in process.stdout if line.startswith("Ctrl-C"))
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        process.terminate()
+        process.communicate(timeout=60)
+    assert next(line for line in limits.splitlines() if "open files" in line).split()[3:5] == ["900", "900"]

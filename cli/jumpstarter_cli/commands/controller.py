@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from jumpstarter.common.exceptions import ConfigurationError
@@ -17,6 +18,9 @@ from jumpstarter_cli import logs
 if TYPE_CHECKING:
     from jumpstarter_controller.server import RunningLab
     from jumpstarter_controller.settings import ControllerSettings
+
+#: Open files that a controller may have; more would cost memory for nothing.
+FILES: Final = 65536
 
 
 @click.command
@@ -59,8 +63,18 @@ def run(
             f"the controller needs the module '{error.name}': pip install 'robotframework-jumpstarter[controller]'"
         ) from None
     settings = _settings(data_dir, config, listen, router_listen, endpoints)
+    _allow_files()
     number = asyncio.run(_run(settings))
     raise SystemExit(128 + number)
+
+
+def _allow_files() -> None:
+    """As many open files as the system allows: every connection that is joined takes two, and many systems begin with 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # macOS allows less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _settings(
