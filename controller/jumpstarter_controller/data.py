@@ -4,6 +4,7 @@
 
     keys/NUMBER-ID.pem   keys that sign tokens
     keys/router.key      what controller and routers share
+    keys/passage.key     what the keys of passages follow from
     ca/                  the certificate authority and the server certificate
     lab.sqlite3          the store
     admin.token          a token with the role administrator
@@ -77,7 +78,14 @@ class DataDirectory:
 
     def router_key(self) -> bytes:
         """The key that the controller shares with its routers, made where there is none."""
-        path = self.keys / "router.key"
+        return self._key("router.key")
+
+    def passage_key(self) -> bytes:
+        """The secret that the keys of passages follow from, made where there is none."""
+        return self._key("passage.key")
+
+    def _key(self, name: str) -> bytes:
+        path = self.keys / name
         if not path.exists():
             write_atomically(path, secrets.token_hex(32) + "\n")
         return path.read_text().strip().encode()

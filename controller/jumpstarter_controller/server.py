@@ -14,6 +14,7 @@ import grpc
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.config.files import write_atomically
 from jumpstarter_protocol import client_pb2_grpc, jumpstarter_pb2_grpc, lab_pb2_grpc
+from jumpstarter_router.joint import Joint
 from jumpstarter_router.service import RouterService
 from jumpstarter_router.tokens import TokenAuthority
 
@@ -22,6 +23,7 @@ from .identity.authenticator import TokenAuthenticator
 from .identity.authority import Authority, own_names, primary_address
 from .identity.certificates import CertificateFiles, CertificateSource, OwnCertificate, server_credentials
 from .identity.keys import KeyRing
+from .identity.passages import PassageAuthority
 from .identity.tokens import TokenRefused, TokenService
 from .login import LabInfo, LoginServer
 from .model import Role
@@ -35,8 +37,10 @@ from .services.admin_service import Address, AdminService
 from .services.client_service import ClientService
 from .services.controller_service import ControllerService
 from .services.conversions import Labels
+from .services.dialling import Dialling
 from .services.lab_service import LabService
-from .settings import ControllerSettings, join_address, split_address
+from .services.passages import Passages
+from .settings import JOINT_OFFSET, ControllerSettings, join_address, split_address
 
 logger = logging.getLogger("jumpstarter.controller")
 
@@ -91,25 +95,43 @@ async def serve(
         router_tokens = TokenAuthority(data.router_key())
         router = RouterService(router_tokens) if settings.router.listen else None
         journal: Journal = await stack.enter_async_context(open_journal(data))
+        cutters: list[Callable[[str], object]] = [router.cut] if router is not None else []
         lab = Lab(
             journal,
             Rules(spot_notice=settings.leasePolicy.spotNotice),
-            on_cut=router.cut if router is not None else lambda name: None,
+            on_cut=lambda name: [cut(name) for cut in cutters],
         )
         await stack.enter_async_context(lab)
         await _ensure_administrator(lab, tokens, settings.namespace, data)
         routers = [Router(other.endpoint, other.labels) for other in settings.router.others.values()]
         if router is not None:
-            routers.insert(0, Router(await _start_router(stack, settings, source, router)))
+            router_port = await _start_router(stack, settings, source, router)
+            routers.insert(0, Router(settings.router.endpoint or _public(settings, router_port), own=True))
         router_endpoint = routers[0].endpoint if routers else ""
+        authenticator = TokenAuthenticator(tokens, LabDirectory(lab), settings.namespace)
         listeners = Listeners()
+        dialling = Dialling(lab, listeners)
+        routes = RouterChoice(routers, router_tokens, lab.now)
+        authority = PassageAuthority(data.passage_key())
+        passages = Passages(authenticator, dialling, listeners, routes, authority)
+        if router is not None:
+            joint = Joint(router_tokens, passages)
+            passages.endpoint = await _start_joint(stack, settings, router_port, joint)
+            cutters.append(joint.cut)
         server = grpc.aio.server(options=SERVER_OPTIONS)
         # The port is needed for the endpoint, the endpoint for the services: so the port first.
         port = _bind(server, settings.listen, server_credentials(source), "listen, --listen")
         endpoint = settings.endpoints[0] if settings.endpoints else _public(settings, port)
         address = Address(settings.namespace, endpoint, lambda: source.current().authority)
+        labels = Labels(frozenset(settings.hiddenLabels.keys), dict(settings.deprecatedLabels.keys))
+        max_tags = settings.leasePolicy.maxTags
         _add_services(
-            server, settings, lab, tokens, listeners, RouterChoice(routers, router_tokens, lab.now), address
+            server,
+            ControllerService(authenticator, lab, listeners, dialling, routes, max_tags),
+            ClientService(authenticator, lab, tokens, settings.namespace, labels, max_tags),
+            LabService(authenticator, lab, passages, settings.namespace, labels),
+            AdminService(authenticator, lab, tokens, address, labels),
+            reflection=settings.reflection,
         )
         await server.start()
         write_atomically(data.endpoint, endpoint + "\n")
@@ -140,28 +162,19 @@ async def _stop(server: grpc.aio.Server, lab: Lab, listeners: Listeners) -> None
 
 def _add_services(
     server: grpc.aio.Server,
-    settings: ControllerSettings,
-    lab: Lab,
-    tokens: TokenService,
-    listeners: Listeners,
-    routes: RouterChoice,
-    address: Address,
+    controller: ControllerService,
+    client: ClientService,
+    lab: LabService,
+    admin: AdminService,
+    *,
+    reflection: bool,
 ) -> None:
-    namespace, max_tags = settings.namespace, settings.leasePolicy.maxTags
-    labels = Labels(frozenset(settings.hiddenLabels.keys), dict(settings.deprecatedLabels.keys))
-    authenticator = TokenAuthenticator(tokens, LabDirectory(lab), namespace)
-    jumpstarter_pb2_grpc.add_ControllerServiceServicer_to_server(
-        ControllerService(authenticator, lab, listeners, routes, max_tags), server
-    )
-    client_pb2_grpc.add_ClientServiceServicer_to_server(
-        ClientService(authenticator, lab, tokens, namespace, labels, max_tags), server
-    )
-    lab_pb2_grpc.add_LabServiceServicer_to_server(LabService(authenticator, lab, namespace, labels), server)
-    lab_pb2_grpc.add_AdminServiceServicer_to_server(
-        AdminService(authenticator, lab, tokens, address, labels), server
-    )
+    jumpstarter_pb2_grpc.add_ControllerServiceServicer_to_server(controller, server)
+    client_pb2_grpc.add_ClientServiceServicer_to_server(client, server)
+    lab_pb2_grpc.add_LabServiceServicer_to_server(lab, server)
+    lab_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
     add_health(server)
-    if settings.reflection:
+    if reflection:
         add_reflection(server)
 
 
@@ -261,15 +274,41 @@ def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredent
 
 async def _start_router(
     stack: AsyncExitStack, settings: ControllerSettings, source: CertificateSource, router: RouterService
-) -> str:
-    """Serve *router*; gives the address that clients and exporters are told."""
+) -> int:
+    """Serve *router*; gives its port."""
     server = grpc.aio.server(options=SERVER_OPTIONS)
     server.add_generic_rpc_handlers((router.handlers(),))
     credentials = server_credentials(source)
     port = _bind(server, settings.router.listen, credentials, "router.listen, --router-listen")
     await server.start()
     stack.push_async_callback(server.stop, GRACE)
-    return settings.router.endpoint or _public(settings, port)
+    return port
+
+
+async def _start_joint(
+    stack: AsyncExitStack, settings: ControllerSettings, router_port: int, joint: Joint
+) -> str:
+    """Serve *joint*; gives the address that clients and exporters are told, "" when there is none."""
+    wanted = settings.router.joint
+    if wanted.listen == "":
+        return ""
+    # The same port after every start: clients come back to it.
+    usual = join_address(split_address(settings.router.listen)[0], (router_port + JOINT_OFFSET) % 65536)
+    address = wanted.listen or usual
+    try:
+        port = await joint.start(*split_address(address))
+    except OSError as error:
+        problem = (
+            f"cannot listen on {address}: {error.strerror or error}; choose another (router.joint.listen"
+        )
+        if wanted.listen is not None:
+            raise ConfigurationError(f"{problem}, '' for none)") from None
+        logger.warning("connections to boards go the slower way, without a joint: %s)", problem)
+        return ""
+    stack.push_async_callback(joint.stop)
+    if settings.router.endpoint and not wanted.endpoint:
+        return join_address(split_address(settings.router.endpoint)[0], port)
+    return wanted.endpoint or _public(settings, port)
 
 
 async def _start_login(

@@ -20,6 +20,8 @@ from jumpstarter.config.schema import convert_fields
 
 CONTROLLER_PORT: Final = 8082
 ROUTER_PORT: Final = 8083
+#: The joint's port without a setting is so much above that of the router.
+JOINT_OFFSET: Final = 4
 LOGIN_PORT: Final = 8086
 KIND: Final = "ControllerConfig"
 
@@ -57,11 +59,23 @@ class OtherRouter:
 
 
 @dataclass(kw_only=True)
+class JointSettings:
+    """Where connections are joined that have TLS from end to end; *listen* '' leaves it out.
+
+    None: at the router's address, with a port that is 4 above; and there is none if that is taken.
+    """
+
+    listen: str | None = None
+    endpoint: str | None = None
+
+
+@dataclass(kw_only=True)
 class RouterSettings:
-    """The router inside the controller (*listen* '' leaves it out), and *others* by name."""
+    """The router inside the controller (*listen* '' leaves it out), its *joint*, and *others* by name."""
 
     listen: str = f"[::]:{ROUTER_PORT}"
     endpoint: str | None = None
+    joint: JointSettings = field(default_factory=JointSettings)
     others: dict[str, OtherRouter] = field(default_factory=dict)
 
 
@@ -182,6 +196,8 @@ class ControllerSettings:
             problems.add(
                 0, (), "router: listen is empty and there are no others; clients could not reach a board"
             )
+        if not self.router.listen and self.router.joint.listen:
+            problems.add(0, (), "router.joint.listen: of no use without router.listen")
         upstream = self.authentication.upstream
         if upstream.controllerKey is not None and upstream.controllerKeyFile is not None:
             problems.add(0, (), "authentication.upstream: give controllerKey or controllerKeyFile, not both")
@@ -193,6 +209,9 @@ class ControllerSettings:
         found += [(f"endpoints[{index}]", endpoint) for index, endpoint in enumerate(self.endpoints)]
         found += [("router.listen", self.router.listen)] if self.router.listen else []
         found += [("router.endpoint", self.router.endpoint)] if self.router.endpoint else []
+        joint = self.router.joint
+        found += [("router.joint.listen", joint.listen)] if joint.listen else []
+        found += [("router.joint.endpoint", joint.endpoint)] if joint.endpoint else []
         found += [("login.listen", self.login.listen)] if self.login.listen else []
         found += [
             (f"router.others.{name}.endpoint", other.endpoint) for name, other in self.router.others.items()

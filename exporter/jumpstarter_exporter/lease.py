@@ -17,21 +17,23 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from anyio import to_thread
 from jumpstarter.common import HOOK_WARNING_PREFIX
 from jumpstarter.common.enums import ExporterStatus, LogSource
 from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.common.passages import JOINT_PREFIX
 from jumpstarter.session import Session
 from jumpstarter.streams.relay import relay
 
 from .hooks import Hook, Interrupt, OnFailure, hook_environment, run_hook
 from .link import TRANSIENT, Backoff, ControllerLink
+from .passage import credentials, join, reachable
 from .reporter import Reporter
 from .setup import Setup
 from .standalone import HOOK_LOGGER, Hooks
@@ -98,7 +100,7 @@ class LeaseSession:
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the exporter goes on
             await to_thread.run_sync(stack.close)
             return await self._refuse(f"the drivers cannot be started: {error}")
-        listening = asyncio.create_task(self._listen(path))
+        listening = asyncio.create_task(self._listen(stack, session, path))
         try:
             return await self._serve(session, hook_path)
         finally:
@@ -116,6 +118,18 @@ class LeaseSession:
         session.on_end_session = lambda: self._call_soon(self._ended.set)
         path, hook_path = (str(stack.enter_context(session.serve_unix())) for _ in range(2))
         return session, path, hook_path
+
+    async def _open_passage(self, stack: ExitStack, session: Session) -> tuple[str, str]:
+        """Serve the session for those who come by a passage: (its client, the socket's path); "" where there is none."""
+        try:
+            passage = await self._link.open_passage(self.name)
+            if passage is None or not await reachable(passage.endpoint):
+                return "", ""
+            serving = session.serve_unix(tls_credentials=credentials(passage))
+            return passage.client, str(await to_thread.run_sync(stack.enter_context, serving))
+        except Exception as error:  # noqa: BLE001 - the lease does without
+            logger.warning("lease %s has no passage, its client dials: %s", self.name, error)
+            return "", ""
 
     def _call_soon(self, action: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(action)
@@ -218,35 +232,45 @@ class LeaseSession:
 
         return await to_thread.run_sync(run)
 
-    async def _listen(self, path: str) -> None:
-        """Join every client that dials with the session. A controller that goes away is waited for."""
+    async def _listen(self, stack: ExitStack, session: Session, path: str) -> None:
+        """Join every client with the session that dials, or comes by a passage. A controller that goes away is waited for."""
+        client, passage_path = await self._open_passage(stack, session)
         backoff = Backoff()
         while True:
             try:
-                async for answer in self._link.listen(self.name):
+                async for answer in self._link.listen(self.name, client):
                     backoff.reset()
-                    self._join(answer.router_endpoint, answer.router_token, path)
+                    endpoint, token = answer.router_endpoint, answer.router_token
+                    if endpoint.startswith(JOINT_PREFIX):
+                        joint = endpoint.removeprefix(JOINT_PREFIX)
+                        self._carry(joint, join(joint, token, passage_path))
+                    else:
+                        self._carry(endpoint, self._relay(endpoint, token, path))
             except grpc.aio.AioRpcError as error:
                 if error.code() not in TRANSIENT:
                     logger.warning("cannot listen for clients of lease %s: %s", self.name, error.details())
             await asyncio.sleep(backoff.next())
 
-    def _join(self, endpoint: str, token: str, path: str) -> None:
-        task = asyncio.create_task(self._relay(endpoint, token, path))
+    def _carry(self, endpoint: str, connection: Coroutine[Any, Any, None]) -> None:
+        """Have a client's *connection* carried, until it ends or is cut."""
+        task = asyncio.create_task(self._until_it_ends(endpoint, connection))
         self._relays.add(task)
         task.add_done_callback(self._relays.discard)
 
-    async def _relay(self, endpoint: str, token: str, path: str) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    async def _until_it_ends(self, endpoint: str, connection: Coroutine[Any, Any, None]) -> None:
         try:
+            await connection
+        except (grpc.aio.AioRpcError, OSError, JumpstarterException) as error:
+            reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
+            logger.info(
+                "a client's connection through %s ended: %s", endpoint, reason or type(error).__name__
+            )
+
+    async def _relay(self, endpoint: str, token: str, path: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
             await self._loop.sock_connect(sock, path)
             await relay(await self._link.router(endpoint), token, sock)
-        except (grpc.aio.AioRpcError, OSError, JumpstarterException) as error:
-            reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
-            logger.info("a client's connection through %s ended: %s", endpoint, reason)
-        finally:
-            sock.close()
 
 
 async def first_of(*events: asyncio.Event, timeout: float | None = None) -> bool:

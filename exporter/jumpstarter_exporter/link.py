@@ -16,9 +16,10 @@ from typing import Any, Final
 import grpc
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials, with_call_credentials
+from jumpstarter.common.passages import PASSAGE_METADATA_KEY
 from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter_protocol import jumpstarter_pb2 as pb
-from jumpstarter_protocol import jumpstarter_pb2_grpc
+from jumpstarter_protocol import jumpstarter_pb2_grpc, lab_pb2, lab_pb2_grpc
 
 from .setup import Setup
 
@@ -60,6 +61,7 @@ class ControllerLink:
     def __init__(self, channel: grpc.aio.Channel, setup: Setup) -> None:
         self._setup = setup
         self._stub: Any = jumpstarter_pb2_grpc.ControllerServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._lab: Any = lab_pb2_grpc.LabServiceStub(channel)  # type: ignore[no-untyped-call]
         self._metadata = setup.identity
         self._routers: dict[str, grpc.aio.Channel] = {}
 
@@ -98,9 +100,19 @@ class ControllerLink:
         """The exporter's lease, now and at every change. Raises AioRpcError when the stream ends badly."""
         return self._stub.Status(pb.StatusRequest(), metadata=self._metadata)  # type: ignore[no-any-return]
 
-    def listen(self, lease: str) -> Any:
-        """One answer for every client that dials."""
-        return self._stub.Listen(pb.ListenRequest(lease_name=lease), metadata=self._metadata)
+    async def open_passage(self, lease: str) -> lab_pb2.Passage | None:
+        """The exporter's side of a passage for the client of *lease*; None where the controller has none."""
+        try:
+            request = lab_pb2.OpenPassageRequest(lease_name=lease)
+            return await self._once(self._lab.OpenPassage, request, timeout=5)  # type: ignore[no-any-return]
+        except grpc.aio.AioRpcError as error:
+            logger.debug("no passage for lease %s: %s", lease, error.details())
+            return None
+
+    def listen(self, lease: str, passage: str) -> Any:
+        """One answer for every client that dials. *passage* is the client that a passage is open for, or ""."""
+        more = ((PASSAGE_METADATA_KEY, passage),) if passage else ()
+        return self._stub.Listen(pb.ListenRequest(lease_name=lease), metadata=(*self._metadata, *more))
 
     async def router(self, endpoint: str) -> grpc.aio.Channel:
         """The channel to the router at *endpoint*; one for all of its streams."""

@@ -232,7 +232,7 @@ def faulty_ready() -> Any:
 
 
 def test_the_client_side_bound_is_as_documented() -> None:
-    bounds = dict(channels._KEEPALIVE)
+    bounds = dict(channels.KEEPALIVE)
     assert bounds["grpc.keepalive_time_ms"] + bounds["grpc.keepalive_timeout_ms"] <= 200_000
 
 

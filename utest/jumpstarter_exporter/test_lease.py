@@ -47,7 +47,7 @@ async def test_client_that_gave_its_lease_away_is_cut_off(tmp_path: Any) -> None
             unused: Any = None
             lease = LeaseSession(unused, Hooks(), link, unused, "lease", "alice")
             tokens = authority.issue("lease", time.time())
-            lease._join("router", tokens[Side.EXPORTER], path)
+            lease._carry("router", lease._relay("router", tokens[Side.EXPORTER], path))
             stream = channel.stream_stream("/jumpstarter.v1.RouterService/Stream")
             call: Any = stream(metadata=(("authorization", f"Bearer {tokens[Side.CLIENT]}"),))
             lease.belongs_to("alice")

@@ -28,14 +28,16 @@ class Listeners:
 
     def __init__(self) -> None:
         self._queues: dict[str, asyncio.Queue[Call | None]] = {}
+        self._passages: dict[str, str] = {}
         self._arrival = asyncio.Condition()
 
-    async def listen(self, lease: str) -> AsyncIterator[Call]:
-        """The calls for *lease*."""
+    async def listen(self, lease: str, passage: str = "") -> AsyncIterator[Call]:
+        """The calls for *lease*. *passage* is the client that the exporter has a passage open for, "" for none."""
         # One place is for the word that ends it.
         queue: asyncio.Queue[Call | None] = asyncio.Queue(CAPACITY + 1)
         self._end(lease)
         self._queues[lease] = queue
+        self._passages[lease] = passage
         async with self._arrival:
             self._arrival.notify_all()
         try:
@@ -43,7 +45,7 @@ class Listeners:
                 yield call
         finally:
             if self._queues.get(lease) is queue:
-                del self._queues[lease]
+                del self._queues[lease], self._passages[lease]
 
     async def wait_for(self, lease: str, timeout: float) -> bool:
         """Wait until the exporter listens; False after *timeout* seconds."""
@@ -57,6 +59,10 @@ class Listeners:
     def has(self, lease: str) -> bool:
         """Whether the exporter listens."""
         return lease in self._queues
+
+    def passage(self, lease: str) -> str:
+        """The client that the exporter has a passage open for, "" when there is none."""
+        return self._passages.get(lease, "")
 
     def call(self, lease: str, call: Call) -> bool:
         """Tell the exporter; False when it does not listen. Raises Busy."""
@@ -75,5 +81,6 @@ class Listeners:
 
     def _end(self, lease: str) -> None:
         queue = self._queues.pop(lease, None)
+        self._passages.pop(lease, None)
         if queue is not None:
             queue.put_nowait(None)

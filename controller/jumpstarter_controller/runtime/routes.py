@@ -16,10 +16,11 @@ from .listeners import Call
 
 @dataclass(frozen=True)
 class Router:
-    """A router, and the labels of the exporters that it is for; without labels it is for any."""
+    """A router, and the labels of the exporters that it is for; without labels it is for any. *own*: it is in this process."""
 
     endpoint: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    own: bool = False
 
     def fits(self, exporter: Exporter) -> int:
         """How many of its labels are the exporter's; -1 when one is not."""
@@ -40,7 +41,14 @@ class RouterChoice:
 
     def dial(self, lease: Lease, exporter: Exporter) -> tuple[Call, Call]:
         """Where to meet for a new stream of *lease*: for the client, and for the exporter."""
-        best = max(router.fits(exporter) for router in self._routers)
-        router = secrets.choice([each for each in self._routers if each.fits(exporter) == best])
+        router = secrets.choice(self._best(exporter))
         tokens = self._authority.issue(lease.name, self._now().timestamp())
         return Call(router.endpoint, tokens[Side.CLIENT]), Call(router.endpoint, tokens[Side.EXPORTER])
+
+    def is_own(self, exporter: Exporter) -> bool:
+        """Whether the router in this process is one of those that fit *exporter* best."""
+        return any(router.own for router in self._best(exporter))
+
+    def _best(self, exporter: Exporter) -> list[Router]:
+        best = max(router.fits(exporter) for router in self._routers)
+        return [router for router in self._routers if router.fits(exporter) == best]

@@ -108,14 +108,15 @@ def answer(*roles: Role) -> Callable[..., Any]:
     return decorate
 
 
-def answer_stream(*roles: Role) -> Callable[..., Any]:
-    """As `answer`, for a method that gives an async iterator."""
+def answer_stream(*roles: Role, with_metadata: bool = False) -> Callable[..., Any]:
+    """As `answer`, for a method that gives an async iterator; *with_metadata*, it gets the call's as one argument more."""
 
-    def decorate(method: Callable[[Any, Any, Principal], AsyncIterator[Any]]) -> Callable[..., Any]:
+    def decorate(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any]:
         @wraps(method)
         async def call(self: Service, request: Any, context: Context) -> AsyncIterator[Any]:
             try:
-                async for message in method(self, request, await self.admit(context, roles)):
+                more = (dict(context.invocation_metadata() or ()),) if with_metadata else ()
+                async for message in method(self, request, await self.admit(context, roles), *more):
                     yield message
             except Exception as error:  # noqa: BLE001 - every error has a status
                 await abort(context, error)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
 
 import grpc
-from jumpstarter.common.enums import OPEN_STATUSES, ExporterStatus
+from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.common.passages import PASSAGE_METADATA_KEY
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 
 from jumpstarter_controller.identity.authenticator import Authenticator, Principal
-from jumpstarter_controller.model import Exporter, Lease, LeaseSpec, LeaseState, Role, resolve_times
+from jumpstarter_controller.model import Exporter, Lease, LeaseSpec, Role, resolve_times
 from jumpstarter_controller.runtime import boards, leasing
 from jumpstarter_controller.runtime.lab import Lab
-from jumpstarter_controller.runtime.listeners import Busy, Call, Listeners
+from jumpstarter_controller.runtime.listeners import Call, Listeners
 
 from .call import Failure, Service, answer, answer_stream
 from .conversions import (
@@ -28,19 +27,10 @@ from .conversions import (
     selector_to_proto,
     timestamp,
 )
+from .dialling import FAILED, Dialling, unknown
 
 #: Seconds between two looks at an exporter's stream, and hence of its heartbeat.
 HEARTBEAT: Final = 10.0
-#: Seconds that Dial waits for an exporter that is about to be ready, and for one to listen.
-READY_TIMEOUT: Final = 30.0
-LISTEN_TIMEOUT: Final = 5.0
-#: After a start of the controller, exporters have so long to come back before they count as offline for Dial.
-START_GRACE: Final = timedelta(seconds=60)
-
-_FAILED: Final = {
-    ExporterStatus.BEFORE_LEASE_HOOK_FAILED: "exporter beforeLease hook failed",
-    ExporterStatus.AFTER_LEASE_HOOK_FAILED: "exporter afterLease hook failed",
-}
 
 
 class Routes(Protocol):
@@ -55,14 +45,20 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
     """See the module."""
 
     def __init__(
-        self, authenticator: Authenticator, lab: Lab, listeners: Listeners, routes: Routes, max_tags: int
+        self,
+        authenticator: Authenticator,
+        lab: Lab,
+        listeners: Listeners,
+        dialling: Dialling,
+        routes: Routes,
+        max_tags: int,
     ) -> None:
         super().__init__(authenticator)
         self._lab = lab
         self._listeners = listeners
+        self._dialling = dialling
         self._routes = routes
         self._max_tags = max_tags
-        self._started = lab.now()
         # What each exporter was told last, also by a stream that broke.
         self._told: dict[str, jumpstarter_pb2.StatusResponse] = {}
 
@@ -74,7 +70,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         await self._lab.change(
             lambda draft: boards.register(draft, caller.name, dict(request.labels), devices)
         )
-        return jumpstarter_pb2.RegisterResponse(uuid=self._exporter(caller.name).uid)
+        return jumpstarter_pb2.RegisterResponse(uuid=self._dialling.exporter(caller.name).uid)
 
     @answer(Role.EXPORTER)
     async def Unregister(
@@ -119,80 +115,34 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
                     await self._lab.change(partial(boards.touch, name=name))
         raise Failure(grpc.StatusCode.UNAVAILABLE, "the controller shuts down; connect again")
 
-    @answer_stream(Role.EXPORTER)
+    @answer_stream(Role.EXPORTER, with_metadata=True)
     async def Listen(
-        self, request: jumpstarter_pb2.ListenRequest, caller: Principal
+        self, request: jumpstarter_pb2.ListenRequest, caller: Principal, metadata: Mapping[str, str]
     ) -> AsyncIterator[jumpstarter_pb2.ListenResponse]:
-        lease = await self._lease(request.lease_name)
+        lease = await self._dialling.lease(request.lease_name)
         if lease.exporter != caller.name:
-            raise _unknown(f"permission denied: lease '{lease.name}' is not of exporter '{caller.name}'")
+            raise unknown(f"permission denied: lease '{lease.name}' is not of exporter '{caller.name}'")
         if lease.ended:
-            raise _unknown(f"lease not active: lease '{lease.name}' has ended")
-        async for call in self._listeners.listen(lease.name):
+            raise unknown(f"lease not active: lease '{lease.name}' has ended")
+        async for call in self._listeners.listen(lease.name, metadata.get(PASSAGE_METADATA_KEY, "")):
             yield jumpstarter_pb2.ListenResponse(router_endpoint=call.endpoint, router_token=call.token)
 
     @answer(Role.CLIENT)
     async def Dial(
         self, request: jumpstarter_pb2.DialRequest, caller: Principal
     ) -> jumpstarter_pb2.DialResponse:
-        lease = await self._own_lease(request.lease_name, caller)
-        lease, exporter = await self._until_ready(lease, caller)
-        if not await self._listeners.wait_for(lease.name, LISTEN_TIMEOUT):
-            raise _not_listening(lease)
+        lease, exporter = await self._dialling.ready(request.lease_name, caller)
         for_client, for_exporter = self._routes.dial(lease, exporter)
-        try:
-            told = self._listeners.call(lease.name, for_exporter)
-        except Busy:
-            raise Failure(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"exporter '{exporter.name}' has too many connections waiting; try again in a moment",
-            ) from None
-        if not told:
-            raise _not_listening(lease)
-        self._lab.note(str(caller), "lease.dial", f"leases/{lease.name}", f"exporters/{exporter.name}")
+        self._dialling.call(lease, exporter, caller, for_exporter)
         return jumpstarter_pb2.DialResponse(
             router_endpoint=for_client.endpoint, router_token=for_client.token
         )
-
-    async def _until_ready(self, lease: Lease, caller: Principal) -> tuple[Lease, Exporter]:
-        """Wait for the exporter of *lease* while it is about to be ready. Raises Failure when it is not or will not be."""
-        name, exporter = lease.name, lease.exporter or ""
-        deadline = asyncio.get_running_loop().time() + READY_TIMEOUT
-        with self._lab.hub.watch("exporter", exporter) as watch:
-            while True:
-                lease = await self._own_lease(name, caller)
-                if lease.state is not LeaseState.READY:
-                    raise _unknown(f"lease not active: lease '{name}' is {lease.state.value}")
-                found = self._exporter(exporter)
-                failure = self._obstacle(found, self._listeners.has(name))
-                if failure is None:
-                    return lease, found
-                left = deadline - asyncio.get_running_loop().time()
-                if not failure.waits or not await watch.changed(max(left, 0)):
-                    raise failure
-
-    def _obstacle(self, exporter: Exporter, listens: bool) -> _NotReady | None:
-        """Why nobody can dial *exporter* now; None if somebody can. *listens*: whether it takes clients of the lease."""
-        now = self._lab.now()
-        if exporter.status in _FAILED:
-            if listens:
-                return None  # it stays a moment, so that its client can be told what the hook said
-            return _NotReady(_FAILED[exporter.status])
-        if exporter.status is ExporterStatus.OFFLINE:
-            return _NotReady("exporter is offline")
-        if not exporter.is_online(now):
-            if now - self._started < START_GRACE:
-                return _NotReady("exporter is not ready (it has not come back yet)", waits=True)
-            return _NotReady("exporter is offline")
-        if exporter.status in OPEN_STATUSES or exporter.status is ExporterStatus.UNSPECIFIED:
-            return None
-        return _NotReady("exporter is not ready (status: Available)", waits=True)
 
     @answer(Role.CLIENT)
     async def GetLease(
         self, request: jumpstarter_pb2.GetLeaseRequest, caller: Principal
     ) -> jumpstarter_pb2.GetLeaseResponse:
-        lease = await self._own_lease(request.name, caller)
+        lease = await self._dialling.own_lease(request.name, caller)
         response = jumpstarter_pb2.GetLeaseResponse(
             duration=duration(lease.spec.times.duration),
             selector=selector_to_proto(lease.spec.selector),
@@ -245,15 +195,15 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
                     "WrongState",
                 )
         else:
-            await self._own_lease(request.name, caller)
+            await self._dialling.own_lease(request.name, caller)
         release: Callable[..., None] = leasing.release_if_active
         await self._lab.change(lambda draft: release(draft, request.name, str(caller), message))
         return jumpstarter_pb2.ReleaseLeaseResponse()
 
     def _why_released(self, exporter: str) -> str:
         """What is told to the client of a lease that its exporter releases."""
-        found = self._exporter(exporter)
-        reason = f": {found.status_message}" if found.status in _FAILED and found.status_message else ""
+        found = self._dialling.exporter(exporter)
+        reason = f": {found.status_message}" if found.status in FAILED and found.status_message else ""
         return f"the exporter released the lease{reason}"
 
     @answer(Role.EXPORTER)
@@ -262,29 +212,6 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
     ) -> jumpstarter_pb2.GetServiceEndpointsResponse:
         return jumpstarter_pb2.GetServiceEndpointsResponse()
 
-    def _exporter(self, name: str) -> Exporter:
-        exporter = self._lab.records.exporters.get(name)
-        if exporter is None:
-            raise _unknown(f"exporter '{name}' does not exist; an administrator may have deleted it")
-        return exporter
-
-    async def _lease(self, name: str) -> Lease:
-        lease = await self._lab.lease(name) if name else None
-        if lease is None:
-            raise _unknown(f"lease '{name}' does not exist; see 'jmp get leases --all'")
-        return lease
-
-    async def _own_lease(self, name: str, caller: Principal) -> Lease:
-        lease = await self._lease(name)
-        leasing.require_owner(lease, caller.name)
-        return lease
-
-
-class _NotReady(Failure):
-    def __init__(self, message: str, *, waits: bool = False) -> None:
-        super().__init__(grpc.StatusCode.FAILED_PRECONDITION, message)
-        self.waits = waits
-
 
 def _status(lease: Lease | None) -> jumpstarter_pb2.StatusResponse:
     if lease is None:
@@ -292,11 +219,3 @@ def _status(lease: Lease | None) -> jumpstarter_pb2.StatusResponse:
     return jumpstarter_pb2.StatusResponse(
         leased=True, lease_name=lease.name, client_name=lease.client, context=lease.spec.context
     )
-
-
-def _unknown(message: str) -> Failure:
-    return Failure(grpc.StatusCode.UNKNOWN, message)
-
-
-def _not_listening(lease: Lease) -> Failure:
-    return Failure(grpc.StatusCode.UNAVAILABLE, f"exporter is not listening on lease {lease.name}")

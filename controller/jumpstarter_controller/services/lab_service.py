@@ -1,4 +1,4 @@
-"""LabService: what our clients would otherwise have to poll for."""
+"""LabService: what clients and exporters of ours have beyond the stock services."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from jumpstarter_controller.model import Lease, NotFound, Role
 from jumpstarter_controller.runtime.lab import Lab
 from jumpstarter_controller.scheduling import Outlook
 
-from .call import Failure, Service, answer_stream, refused_as
+from .call import Failure, Service, answer, answer_stream, refused_as
 from .conversions import Labels, duration, lease_to_proto, name_of, timestamp
+from .passages import Passages
 
 #: Seconds after which a watcher is found that was deleted, or whose token was revoked.
 REVIEW: Final = 30.0
@@ -23,9 +24,12 @@ REVIEW: Final = 30.0
 class LabService(Service, lab_pb2_grpc.LabServiceServicer):
     """See the module."""
 
-    def __init__(self, authenticator: Authenticator, lab: Lab, namespace: str, labels: Labels) -> None:
+    def __init__(
+        self, authenticator: Authenticator, lab: Lab, passages: Passages, namespace: str, labels: Labels
+    ) -> None:
         super().__init__(authenticator)
         self._lab = lab
+        self._passages = passages
         self._namespace = namespace
         self._labels = labels
 
@@ -50,6 +54,10 @@ class LabService(Service, lab_pb2_grpc.LabServiceServicer):
                 await watch.changed(REVIEW)
                 self.check_again(caller)
         raise Failure(grpc.StatusCode.UNAVAILABLE, "the controller shuts down; watch again")
+
+    @answer(Role.CLIENT, Role.EXPORTER)
+    async def OpenPassage(self, request: lab_pb2.OpenPassageRequest, caller: Principal) -> lab_pb2.Passage:
+        return await self._passages.open(request.lease_name, caller)
 
     def _event(self, lease: Lease, outlook: Outlook | None) -> lab_pb2.LeaseEvent:
         event = lab_pb2.LeaseEvent(

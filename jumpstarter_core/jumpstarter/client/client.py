@@ -46,6 +46,13 @@ def connect_path(
             root_certificates=root_certificates,
             verify=verify,
         )
+        yield stack.enter_context(connect_channel(channel, allow=allow, unsafe=unsafe))
+
+
+@contextmanager
+def connect_channel(channel: grpc.Channel, *, allow: list[str], unsafe: bool) -> Generator[Any]:
+    """`connect_path` for the exporter behind *channel*, which is the caller's."""
+    with ExitStack() as stack:
         # Above the channel: what still runs on the loop may use it to end in order.
         portal = LazyPortal("the client")
         stack.callback(portal.close)

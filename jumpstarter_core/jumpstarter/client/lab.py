@@ -284,6 +284,16 @@ class Lab:
 
         return LeaseWatch(self, self._channel, self._metadata, name, timeout)
 
+    def open_passage(self, name: str, timeout: float = CALL_TIMEOUT) -> Any:
+        """This client's side of a passage to the exporter of the lease *name*: a message `jumpstarter.lab.v1.Passage`.
+
+        Waits for the exporter to be ready, so *timeout* is not for the answer alone. Raises LeaseError where there is none.
+        """
+        from jumpstarter_protocol.jumpstarter.lab.v1 import lab_pb2, lab_pb2_grpc
+
+        stub: Any = lab_pb2_grpc.LabServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return self._call(stub.OpenPassage, lab_pb2.OpenPassageRequest(lease_name=name), timeout)
+
     def _pages(self, method: Any, request: Any) -> Iterator[Any]:
         while True:
             page = self._call(method, request)

@@ -60,13 +60,13 @@ async def _end(call: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
 
 
 #: Messages of any size: who sends and who receives them decide.
-_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 
 @asynccontextmanager
-async def proxying(target: str, path: str) -> AsyncIterator[None]:
-    """Serve a proxy to the gRPC address *target* on the unix socket *path* while the context lasts."""
-    async with grpc.aio.insecure_channel(target, options=_OPTIONS) as channel:
+async def proxying(channel: grpc.aio.Channel, path: str) -> AsyncIterator[None]:
+    """Serve a proxy to what is behind *channel*, and close that at the end, on the unix socket *path*."""
+    async with channel:
         server = await start_proxy(channel, path)
         try:
             yield
@@ -76,7 +76,7 @@ async def proxying(target: str, path: str) -> AsyncIterator[None]:
 
 async def start_proxy(channel: grpc.aio.Channel, path: str) -> grpc.aio.Server:
     """Serve a proxy to what is behind *channel* on the unix socket *path*, until the server that this gives is stopped."""
-    server = grpc.aio.server(options=_OPTIONS)
+    server = grpc.aio.server(options=OPTIONS)
     server.add_generic_rpc_handlers((Forwarder(channel),))
     server.add_insecure_port(f"unix:{path}")
     await server.start()

@@ -14,7 +14,7 @@ from .exceptions import ConfigurationError, ConnectionError
 
 PASSPHRASE_METADATA_KEY: Final = "x-jumpstarter-passphrase"
 
-_KEEPALIVE: Final = (
+KEEPALIVE: Final = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 180_000),
     ("grpc.http2.max_pings_without_data", 0),
@@ -49,7 +49,7 @@ def exporter_channel(
                 f"no exporter at {host}: the socket does not exist; the 'jmp shell' that set JUMPSTARTER_HOST has ended"
             )
         return grpc.insecure_channel(f"unix:{host}", options=options)
-    options = [*_KEEPALIVE, *options]
+    options = [*KEEPALIVE, *options]
     if insecure:
         channel = grpc.insecure_channel(host, options=options)
     else:
@@ -147,7 +147,7 @@ def secure_channel(
 def _secure_options(
     credentials: grpc.ChannelCredentials, grpc_options: Mapping[str, Any] | None
 ) -> list[tuple[str, Any]]:
-    options = {"grpc.lb_policy_name": "round_robin", **dict(_KEEPALIVE)}
+    options = {"grpc.lb_policy_name": "round_robin", **dict(KEEPALIVE)}
     if isinstance(credentials, PresentedCredentials):
         options["grpc.ssl_target_name_override"] = credentials.name
     return list((options | dict(grpc_options or {})).items())

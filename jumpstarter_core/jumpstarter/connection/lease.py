@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +29,7 @@ from jumpstarter.common.exceptions import JumpstarterException
 from .controller import controller
 from .holding import LeaseRequest, holding
 from .keeping import SOON, Keeper
+from .passage import find_passage
 from .progress import ProgressLine, Report
 from .readiness import AfterLeaseHookFailed, end_session, patient_status, status_of, wait_until_ready
 from .tunnel import Tunnel, tunnel
@@ -49,17 +50,17 @@ OPTIONS: Final = (
 
 @dataclass
 class Leased:
-    """A lease in use. `path` is the socket for clients in this process, `shared` for others ("" unless asked for)."""
+    """A lease in use. `shared` is the socket for other processes, "" unless it was asked for."""
 
     name: str
     exporter: Exporter
-    path: str
     shared: str
     warning: str
     allow: list[str]
     unsafe: bool
     owned: bool
     _keeper: Keeper = field(repr=False)
+    _way: Tunnel = field(repr=False)
     lease_ending_callback: Callable[[Leased, timedelta], object] | None = field(default=None, repr=False)
 
     @property
@@ -98,8 +99,14 @@ class Leased:
 
     @contextmanager
     def serve_unix(self) -> Generator[Path]:
-        """The socket for clients in this process."""
-        yield Path(self.path)
+        """A socket by which clients reach the exporter, each of them with a connection of its own."""
+        yield Path(self._way.path)
+
+    @contextmanager
+    def channel(self, options: Sequence[tuple[str, Any]]) -> Generator[grpc.Channel]:
+        """A channel to the exporter."""
+        with self._way.channel(options) as channel:
+            yield channel
 
     @contextmanager
     def monitor(self, threshold: timedelta = SOON) -> Generator[None]:
@@ -181,7 +188,9 @@ def lease(
     with ExitStack() as stack:
         kept = stack.enter_context(keep_lease(config, request, progress=progress, notify=notify))
         keeper, held = kept.keeper, kept.keeper.lease
-        way = stack.enter_context(tunnel(config, held.name, config.leases.dial_timeout, share=share))
+        timeout = config.leases.dial_timeout
+        passage = find_passage(kept.lab, held.name, timeout)
+        way = stack.enter_context(tunnel(config, held.name, timeout, passage, OPTIONS, share=share))
         stub = stack.enter_context(_stub(way))
         status = patient_status(stub, limit_retry, lambda: way.problem, lambda: keeper.ended)
         status()  # from here on there is an exporter whose log can be followed
@@ -190,22 +199,26 @@ def lease(
         yield Leased(
             name=held.name,
             exporter=describe(kept.lab, held),
-            path=way.path,
             shared=way.shared,
             warning=wait_until_ready(status),
             allow=config.drivers.allow,
             unsafe=config.drivers.unsafe,
             owned=kept.owned,
             _keeper=keeper,
+            _way=way,
         )
 
 
 @contextmanager
 def client_of(leased: Leased) -> Generator[Any]:
     """The client of the leased exporter's drivers."""
-    from jumpstarter.client.client import connect_path
+    from jumpstarter.client.client import connect_channel
+    from jumpstarter.client.transport import OPTIONS as CLIENT_OPTIONS
 
-    with connect_path(leased.path, allow=leased.allow, unsafe=leased.unsafe, options=dict(OPTIONS)) as client:
+    with (
+        leased.channel((*CLIENT_OPTIONS, *OPTIONS)) as channel,
+        connect_channel(channel, allow=leased.allow, unsafe=leased.unsafe) as client,
+    ):
         yield client
 
 
@@ -214,6 +227,9 @@ def _stub(way: Tunnel) -> Generator[Any]:
     from jumpstarter.client.transport import ExporterStub
     from jumpstarter.common.grpc import exporter_channel
 
+    if way.first is not None:
+        yield ExporterStub(way.first)
+        return
     # The shared connection, where there is one: it is dialled once.
     with exporter_channel(way.shared or way.path, options=OPTIONS) as channel:
         yield ExporterStub(channel)

@@ -6,7 +6,7 @@ All tunnels of a process run on one event loop in a thread of its own: gRPC's co
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,46 +17,85 @@ from jumpstarter.common.tempfile import TemporarySocket
 from .controller import RECONNECTING, require_controller
 
 if TYPE_CHECKING:
+    import grpc
+
     from jumpstarter.client.dial import Dialer
     from jumpstarter.config.client import ClientConfigV1Alpha1
+
+    from .passage import Passage
 
 
 @dataclass
 class Tunnel:
-    """`path` is the socket for clients in this process, `shared` the one for other processes, "" when there is none."""
+    """`path` is a socket that dials, `shared` the one for other processes, "" when there is none.
+
+    `passage` is None where clients dial. `first` is a channel of this process through it, which is connected.
+    """
 
     path: str
     shared: str
     dialer: Dialer
+    passage: Passage | None
+    first: grpc.Channel | None = None
 
     @property
     def problem(self) -> str | None:
         """Why the last connection could not be made; None when it could."""
-        return self.dialer.problem
+        return self.dialer.problem if self.passage is None else self.passage.problem
+
+    def channel(self, options: Sequence[tuple[str, Any]]) -> grpc.Channel:
+        """A channel to the exporter, for threads of this process."""
+        from jumpstarter.common.grpc import exporter_channel
+
+        if self.passage is not None:
+            return self.passage.channel(options)
+        return exporter_channel(self.path, options=options)
 
 
 @contextmanager
 def tunnel(
-    config: ClientConfigV1Alpha1, lease: str, dial_timeout: float, *, share: bool = False
+    config: ClientConfigV1Alpha1,
+    lease: str,
+    dial_timeout: float,
+    passage: Passage | None,
+    options: Sequence[tuple[str, Any]],
+    *,
+    share: bool = False,
 ) -> Generator[Tunnel]:
-    """A tunnel to the exporter of *lease*; with *share*, also a socket whose users have one connection together."""
+    """A tunnel to the exporter of *lease*, by its *passage* if there is one that opens.
+
+    With *share* it has also a socket whose users have one connection together. *options* are those of the passage's channels.
+    """
     with ExitStack() as stack:
         path = str(stack.enter_context(TemporarySocket()))
         shared = str(stack.enter_context(TemporarySocket())) if share else ""
         portal = stack.enter_context(_loop())
-        running = _running(config, lease, dial_timeout, path, shared)
-        dialer = stack.enter_context(portal.wrap_async_context_manager(running))
-        yield Tunnel(path, shared, dialer)
+        running = _running(config, lease, dial_timeout, path, passage, options, shared)
+        way = stack.enter_context(portal.wrap_async_context_manager(running))
+        if way.passage is not None and not share:
+            way.first = way.passage.opened(options)
+            if way.first is None:
+                way.passage = None
+            else:
+                stack.callback(way.first.close)
+        yield way
 
 
 @asynccontextmanager
 async def _running(
-    config: ClientConfigV1Alpha1, lease: str, dial_timeout: float, path: str, shared: str
-) -> AsyncGenerator[Dialer]:
+    config: ClientConfigV1Alpha1,
+    lease: str,
+    dial_timeout: float,
+    path: str,
+    passage: Passage | None,
+    options: Sequence[tuple[str, Any]],
+    shared: str,
+) -> AsyncGenerator[Tunnel]:
+    import grpc
     from jumpstarter_protocol import jumpstarter_pb2_grpc
 
     from jumpstarter.client.dial import Dialer
-    from jumpstarter.client.proxy import proxying
+    from jumpstarter.client.proxy import OPTIONS, proxying
     from jumpstarter.config.grpc import identity
 
     endpoint, token = require_controller(config)
@@ -68,8 +107,11 @@ async def _running(
         dialer = Dialer(stub, who, lease, channels.get, dial_timeout)
         await stack.enter_async_context(dialer.listening(path))
         if shared:
-            await stack.enter_async_context(proxying(f"unix:{path}", shared))
-        yield dialer
+            channel = await passage.aio_opened((*OPTIONS, *options)) if passage is not None else None
+            if channel is None:
+                passage, channel = None, grpc.aio.insecure_channel(f"unix:{path}", options=OPTIONS)
+            await stack.enter_async_context(proxying(channel, shared))
+        yield Tunnel(path, shared, dialer, passage)
 
 
 class Channels:

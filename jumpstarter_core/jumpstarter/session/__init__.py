@@ -129,12 +129,17 @@ class Session:
         return self.logs.context_source(logger_name, source)
 
     @contextmanager
-    def serve_unix(self, path: str | Path | None = None) -> Generator[Path]:
-        """Serve on a unix socket; gives its path. Without *path*, in a new folder that only this user can enter."""
+    def serve_unix(
+        self, path: str | Path | None = None, *, tls_credentials: grpc.ServerCredentials | None = None
+    ) -> Generator[Path]:
+        """Serve on a unix socket; gives its path. Without *path*, in a new folder that only this user can enter.
+
+        *tls_credentials* are for a socket that leads to clients elsewhere.
+        """
         with ExitStack() as stack:
             if path is None:
                 path = stack.enter_context(TemporarySocket())
-            stack.enter_context(self._serving(f"unix:{path}"))
+            stack.enter_context(self._serving(f"unix:{path}", tls_credentials))
             yield Path(path)
 
     @contextmanager

@@ -13,7 +13,7 @@ import pytest
 from anyio import to_thread
 from anyio.from_thread import BlockingPortal
 from jumpstarter.client.client import client_from_channel, connect_path
-from jumpstarter.client.proxy import proxying
+from jumpstarter.client.proxy import OPTIONS, proxying
 from jumpstarter.common.exceptions import ConnectionError, DriverError
 from jumpstarter.connection import local_session
 from jumpstarter.driver import Driver, export
@@ -65,7 +65,7 @@ class Probe(Driver):
 @asynccontextmanager
 async def probe_behind_proxy(path: Path) -> AsyncIterator[None]:
     with local_session(Composite(children={"probe": Probe(), "echo": EchoNetwork()})) as session:
-        async with proxying(f"unix:{session}", str(path)):
+        async with proxying(grpc.aio.insecure_channel(f"unix:{session}", options=OPTIONS), str(path)):
             yield
 
 
@@ -133,7 +133,7 @@ async def test_commands_behind_one_proxy_share_one_dialled_connection(tmp_path: 
     async with (
         small_lab(Probe()) as lab,
         dialling(lab, str(dialled)),
-        proxying(f"unix:{dialled}", str(shared)),
+        proxying(grpc.aio.insecure_channel(f"unix:{dialled}", options=OPTIONS), str(shared)),
     ):
         for _ in range(3):
             assert await to_thread.run_sync(use, shared, lambda c: c.call("echo", "x")) == "x"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from anyio import to_thread
 from jumpstarter.connection.lease import Leased, client_of
+from jumpstarter.connection.tunnel import Tunnel
 from jumpstarter_driver_power.driver import MockPower
 
 from utest.jumpstarter.client.small_lab import dialling, small_lab
@@ -29,13 +30,13 @@ def power_on(path: Path) -> Any:
     leased = Leased(
         name="lease",
         exporter=unused,
-        path=str(path),
         shared="",
         warning="",
         allow=[],
         unsafe=True,
         owned=True,
         _keeper=unused,
+        _way=Tunnel(str(path), "", unused, None),
     )
     with client_of(leased) as client:
         return client.call("on")

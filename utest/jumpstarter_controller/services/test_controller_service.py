@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from jumpstarter_controller.runtime.listeners import CAPACITY
-from jumpstarter_controller.services import controller_service
+from jumpstarter_controller.services import controller_service, dialling
 from jumpstarter_protocol import client_pb2, common_pb2, jumpstarter_pb2, kubernetes_pb2, lab_pb2
 
 from .peers import (
@@ -211,8 +211,8 @@ async def test_dial_waits_until_the_exporter_is_ready_and_listens(
 async def test_dial_gives_up_in_the_words_that_clients_look_for(
     board: ExporterPeer, alice: ClientPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller_service, "READY_TIMEOUT", 0.1)
-    monkeypatch.setattr(controller_service, "LISTEN_TIMEOUT", 0.1)
+    monkeypatch.setattr(dialling, "READY_TIMEOUT", 0.1)
+    monkeypatch.setattr(dialling, "LISTEN_TIMEOUT", 0.1)
     lease = await alice.create("board=rpi")
     assert await refusal(alice.dial(lease.name)) == (
         FAILED_PRECONDITION,

@@ -31,6 +31,28 @@ class WatchLeaseRequest(_message.Message):
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
+class OpenPassageRequest(_message.Message):
+    __slots__ = ("lease_name",)
+    LEASE_NAME_FIELD_NUMBER: _ClassVar[int]
+    lease_name: str
+    def __init__(self, lease_name: _Optional[str] = ...) -> None: ...
+
+class Passage(_message.Message):
+    __slots__ = ("client", "authority", "certificate", "key", "endpoint", "ticket")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    client: str
+    authority: str
+    certificate: str
+    key: str
+    endpoint: str
+    ticket: str
+    def __init__(self, client: _Optional[str] = ..., authority: _Optional[str] = ..., certificate: _Optional[str] = ..., key: _Optional[str] = ..., endpoint: _Optional[str] = ..., ticket: _Optional[str] = ...) -> None: ...
+
 class LeaseEvent(_message.Message):
     __slots__ = ("lease", "waiting", "notice")
     LEASE_FIELD_NUMBER: _ClassVar[int]

@@ -28,7 +28,7 @@ if _version_not_supported:
 
 
 class LabServiceStub:
-    """For clients: what they would otherwise have to poll for.
+    """For clients and exporters: what stock services make them poll for, or do more slowly.
     """
 
     def __init__(self, channel):
@@ -42,14 +42,27 @@ class LabServiceStub:
                 request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.WatchLeaseRequest.SerializeToString,
                 response_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.LeaseEvent.FromString,
                 _registered_method=True)
+        self.OpenPassage = channel.unary_unary(
+                '/jumpstarter.lab.v1.LabService/OpenPassage',
+                request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.OpenPassageRequest.SerializeToString,
+                response_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.Passage.FromString,
+                _registered_method=True)
 
 
 class LabServiceServicer:
-    """For clients: what they would otherwise have to poll for.
+    """For clients and exporters: what stock services make them poll for, or do more slowly.
     """
 
     def WatchLease(self, request, context):
         """The lease now, and again at every change of it or of its place among the waiters. Ends when the lease has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenPassage(self, request, context):
+        """For the two sides of a lease: a passage, by which the client reaches the exporter in one TLS connection from end to end.
+        FAILED_PRECONDITION where there is none, or the exporter has none open for that client: then it dials.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,6 +76,11 @@ def add_LabServiceServicer_to_server(servicer, server):
                     request_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.WatchLeaseRequest.FromString,
                     response_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.LeaseEvent.SerializeToString,
             ),
+            'OpenPassage': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenPassage,
+                    request_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.OpenPassageRequest.FromString,
+                    response_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.Passage.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'jumpstarter.lab.v1.LabService', rpc_method_handlers)
@@ -72,7 +90,7 @@ def add_LabServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LabService:
-    """For clients: what they would otherwise have to poll for.
+    """For clients and exporters: what stock services make them poll for, or do more slowly.
     """
 
     @staticmethod
@@ -92,6 +110,33 @@ class LabService:
             '/jumpstarter.lab.v1.LabService/WatchLease',
             jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.WatchLeaseRequest.SerializeToString,
             jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.LeaseEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenPassage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jumpstarter.lab.v1.LabService/OpenPassage',
+            jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.OpenPassageRequest.SerializeToString,
+            jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.Passage.FromString,
             options,
             channel_credentials,
             insecure,

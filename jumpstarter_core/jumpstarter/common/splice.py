@@ -1,0 +1,52 @@
+"""Joins two connected sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Final
+
+#: Bytes that are taken at a time, at first and at the most. Most connections never need more than the first; larger ones
+#: than the last are no faster, as they do not fit into a core's cache.
+CHUNKS: Final = (16 << 10, 256 << 10)
+#: Bytes that a unix socket may hold on their way to its other end; the system may allow less.
+SENT_AHEAD: Final = 4 << 20
+
+
+async def splice(one: socket.socket, other: socket.socket) -> None:
+    """Carry bytes between two sockets that do not block, until both directions have ended; the end of one leaves the other open.
+
+    Bytes are taken only when those before them are on their way. Raises OSError when a connection breaks.
+    """
+    for each in (one, other):
+        if each.family is socket.AF_UNIX:
+            with suppress(OSError):  # more than the system allows: macOS refuses, Linux gives what it can
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT_AHEAD)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_copy(one, other))
+            tasks.create_task(_copy(other, one))
+    except* OSError as errors:
+        raise errors.exceptions[0] from None
+
+
+async def _copy(source: socket.socket, target: socket.socket) -> None:
+    loop, (size, most) = asyncio.get_running_loop(), CHUNKS
+    buffer = memoryview(bytearray(size))
+    while count := await loop.sock_recv_into(source, buffer):
+        await loop.sock_sendall(target, buffer[:count])
+        if count == size < most:
+            size = min(4 * size, most)
+            buffer = memoryview(bytearray(size))
+    with suppress(OSError):  # the other side may be gone already
+        target.shutdown(socket.SHUT_WR)
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have the system notice, within two minutes, that the other end of the TCP connection *sock* vanished without a word."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):  # macOS has them under other names, and its own defaults
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
