@@ -107,6 +107,8 @@ class Joint:
     async def start(self, host: str, port: int) -> int:
         """Listen; gives the port. Raises OSError when the address cannot be used."""
         loop = asyncio.get_running_loop()
+        if host == "::" and not socket.has_dualstack_ipv6():
+            host = "0.0.0.0"  # a system without IPv6
         infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, _, _, _, address in infos:
@@ -114,7 +116,7 @@ class Joint:
                     (str(address[0]), port),
                     family=socket.AddressFamily(family),
                     backlog=128,
-                    dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
+                    dualstack_ipv6=address[0] == "::",
                 )
                 listener.setblocking(False)
                 self._listeners.append(listener)
@@ -186,10 +188,12 @@ class Joint:
                 await self._serve_client(sock, secret)
         except RefusedError as error:
             logger.info("a connection of %s was refused: %s", name, error)
-            with suppress(OSError):
-                await _answer(sock, error.status)
+            await _refuse(sock, error.status)
         except OSError as error:
             logger.debug("a connection of %s ended: %s", name, error)
+        except Exception:
+            logger.exception("a connection of %s failed", name)
+            await _refuse(sock, 503)
 
     def _hand_over(self, exporter: _Peer, token: str) -> None:
         """Give *exporter* to the client that waits for it, whose task carries the bytes and closes both connections."""
@@ -256,6 +260,11 @@ async def _request(sock: socket.socket) -> tuple[str, str]:
         if scheme.lower() == "basic" and colon:
             return "basic", password
     raise RefusedError(407, "the request carries no ticket")
+
+
+async def _refuse(sock: socket.socket, status: int) -> None:
+    with suppress(OSError):
+        await _answer(sock, status)
 
 
 async def _answer(sock: socket.socket, status: int) -> None:

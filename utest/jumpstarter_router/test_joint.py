@@ -195,6 +195,26 @@ async def test_a_gate_that_refuses_later_is_told() -> None:
         assert served.joint.connections == 0
 
 
+async def test_an_error_that_nobody_expected_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(token: str) -> None:
+        raise RuntimeError("the store is closed")
+
+    async with serving() as served:
+        served.gate.call = fail
+        assert await (await served.client()).status() == 503
+        assert served.joint.connections == 0
+    assert "the store is closed" in caplog.text
+
+
+async def test_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.has_dualstack_ipv6", lambda: False)
+    joint = Joint(TokenAuthority(KEY), OpenGate())
+    port = await joint.start("::", 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+    await joint.stop()
+
+
 @pytest.mark.parametrize(
     ("authorization", "first", "status"),
     [
