@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -21,6 +22,7 @@ from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 from jumpstarter_protocol import jumpstarter_pb2_grpc, lab_pb2, lab_pb2_grpc
 
+from .passage import reachable
 from .setup import Setup
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 CALL_TIMEOUT: Final = 30.0
 #: Seconds between attempts: the first wait, and the longest.
 BACKOFF: Final = (0.5, 30.0)
+
+#: Seconds for which a joint that could not be reached is not tried again.
+UNREACHABLE: Final = 600.0
 
 #: The controller is not there, or not yet; everything else is an answer.
 TRANSIENT: Final = (
@@ -64,6 +69,7 @@ class ControllerLink:
         self._lab: Any = lab_pb2_grpc.LabServiceStub(channel)  # type: ignore[no-untyped-call]
         self._metadata = setup.identity
         self._routers: dict[str, grpc.aio.Channel] = {}
+        self._no_passage_until = 0.0
 
     async def register(self, reports: Iterable[pb.DriverInstanceReport]) -> str:
         """Make the exporter and its drivers known; gives its uuid."""
@@ -101,13 +107,20 @@ class ControllerLink:
         return self._stub.Status(pb.StatusRequest(), metadata=self._metadata)  # type: ignore[no-any-return]
 
     async def open_passage(self, lease: str) -> lab_pb2.Passage | None:
-        """The exporter's side of a passage for the client of *lease*; None where the controller has none."""
+        """The exporter's side of a passage for the client of *lease*; None where there is none, or it cannot be reached."""
+        if time.monotonic() < self._no_passage_until:
+            return None
         try:
             request = lab_pb2.OpenPassageRequest(lease_name=lease)
-            return await self._once(self._lab.OpenPassage, request, timeout=5)  # type: ignore[no-any-return]
+            found: lab_pb2.Passage = await self._once(self._lab.OpenPassage, request, timeout=5)
         except grpc.aio.AioRpcError as error:
             logger.debug("no passage for lease %s: %s", lease, error.details())
             return None
+        if await reachable(found.endpoint):
+            return found
+        # Finding out takes time, and clients wait meanwhile.
+        self._no_passage_until = time.monotonic() + UNREACHABLE
+        return None
 
     def listen(self, lease: str, passage: str) -> Any:
         """One answer for every client that dials. *passage* is the client that a passage is open for, or ""."""

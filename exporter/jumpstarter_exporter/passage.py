@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 #: Seconds to reach the joint, and for it to have the client.
 JOIN_TIMEOUT: Final = 30.0
 #: Seconds for the joint to take a connection; one that does not is not reachable from here.
-PROBE_TIMEOUT: Final = 5.0
+PROBE_TIMEOUT: Final = 2.0
 ANSWER_SIZE: Final = 8192
 
 

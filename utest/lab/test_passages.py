@@ -77,5 +77,8 @@ def test_a_joint_that_nobody_can_reach_is_not_used(own_world: World) -> None:
     world.start_controller({"router": {"joint": {"endpoint": "127.0.0.1:1"}}})
     world.add_exporter("board", "kind=board", export=EXPORT)
     board = world.run_exporter("board")
-    assert run(world) == ["dialled", "True"]
-    assert "cannot be reached from here" in board.text()
+    for _ in range(2):
+        assert run(world) == ["dialled", "True"]
+        world.is_available("board")
+    # Every try would cost a client of a firewall's silence its time.
+    assert board.text().count("cannot be reached from here") == 1

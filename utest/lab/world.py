@@ -180,10 +180,14 @@ class World:
         """Start an exporter and wait until it can be leased."""
         process = self.start("jmp", "run", "--exporter", name)
         process.until("registered as")
+        self.is_available(name)
+        return process
+
+    def is_available(self, name: str) -> None:
+        """Wait until an exporter can be leased."""
         wait_for(
             lambda: self.exporter(name)["status"]["exporterStatus"] == "Available", f"{name} is available"
         )
-        return process
 
     def exporter(self, name: str) -> dict[str, Any]:
         """What the controller knows of an exporter."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("jumpstarter.lease")
 
 #: Seconds that the joint gets to take a connection; one that does not is not reachable from here.
-PROBE_TIMEOUT: Final = 2.0
+PROBE_TIMEOUT: Final = 1.0
 #: Seconds for the way to an exporter that is ready, with all of its handshakes.
 TRIAL: Final = 15.0
 _TARGET: Final = f"{EXPORTER_NAME}:443"
