@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from jumpstarter.common.enums import ExporterStatus, LogSource
 from jumpstarter.common.exceptions import JumpstarterException
 
-from .hooks import Hook, Interrupt, OnFailure, hook_environment, run_hook
+from .hooks import Hook, HookResult, Interrupt, OnFailure, hook_environment, run_hook
 
 if TYPE_CHECKING:
     from jumpstarter.config.exporter import HookConfigV1Alpha1, HookInstanceConfigV1Alpha1
@@ -26,6 +27,8 @@ HOOK_LOGGER = "jumpstarter.exporter.hooks"
 WARNING_PREFIX = "[HOOK_WARNING] "
 """Starts the status message of a lease whose hook failed without consequences; clients look for it."""
 LEASE_NAME = "standalone"
+SIGNAL_LATENCY = 0.1
+"""Seconds after which a signal that comes while a hook runs is looked at, at the latest."""
 
 logger = logging.getLogger("jumpstarter.exporter")
 
@@ -109,13 +112,37 @@ def _run(
     """Run *hook*; returns the status message for the lease if its failure is only a warning, else ""."""
     hook_log = logging.getLogger(HOOK_LOGGER)
     environment = hook_environment(os.environ, host=socket, lease_name=LEASE_NAME)
+    interrupt = interrupt or Interrupt()
     logger.info("running the %s hook", hook.name)
-    with session.context_log_source(HOOK_LOGGER, source):
-        result = run_hook(hook, environment, hook_log.info, interrupt)
-    if result.problem is None or (interrupt is not None and interrupt.requested):
+
+    def run() -> HookResult:
+        with session.context_log_source(HOOK_LOGGER, source):
+            return run_hook(hook, environment, hook_log.info, interrupt)
+
+    result = _undisturbed(run, interrupt)
+    if result.problem is None or interrupt.requested:
         return ""
     if hook.on_failure is OnFailure.WARN:
         logger.warning("%s", result.problem)
         return WARNING_PREFIX + result.problem
     session.status.update(failed, result.problem)
     raise HookFailed(f"{result.problem}; onFailure is {hook.on_failure.value}, so the exporter stops")
+
+
+def _undisturbed(run: Callable[[], HookResult], interrupt: Interrupt) -> HookResult:
+    """Call *run* on a thread, where no signal handler can raise between opening something and closing it.
+
+    A handler that raises here, in the main thread, ends the hook by *interrupt*.
+    """
+    executor = ThreadPoolExecutor(1, thread_name_prefix="hook")
+    try:
+        running = executor.submit(run)
+        # A signal may come to another thread, which does not wake this one: see `jumpstarter.common.wakeups`.
+        while not wait([running], SIGNAL_LATENCY).done:
+            pass
+        return running.result()
+    except BaseException:
+        interrupt()
+        raise
+    finally:
+        executor.shutdown()
