@@ -16,11 +16,12 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -40,12 +41,13 @@ def run(make: Callable[[], click.Command], prog_name: str) -> int:
             if signal.getsignal(signum) is signal.SIG_DFL:  # not under nohup
                 signal.signal(signum, terminate)
         try:
-            result = make().main(prog_name=prog_name, standalone_mode=False)
+            result = _told_of_pipes(make()).main(prog_name=prog_name, standalone_mode=False)
             sys.stdout.flush()
-        except OSError as error:
-            if not isinstance(error, BrokenPipeError):
-                raise
-            return _reader_gone()
+        except (BrokenPipeError, _PipeBroken) as error:
+            # It may be that of another pipe, or of a socket.
+            if gone := _streams_without_reader():
+                return _leave_quietly(gone)
+            raise error.__cause__ or error from None
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.UsageError as error:
@@ -55,6 +57,27 @@ def run(make: Callable[[], click.Command], prog_name: str) -> int:
     except Exception as error:  # noqa: BLE001 - the last place that can turn an error into a line and a code
         return report(error)
     return result if type(result) is int else 0
+
+
+class _PipeBroken(Exception):
+    """Has a BrokenPipeError as its cause."""
+
+
+def _told_of_pipes(command: click.Command) -> click.Command:
+    """*command*, which raises _PipeBroken. click takes every BrokenPipeError for that of the output, and ends without a word."""
+
+    def told(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            try:
+                return method(*args, **options)
+            except BrokenPipeError as error:
+                raise _PipeBroken from error
+
+        return call
+
+    command.make_context = told(command.make_context)  # type: ignore[method-assign]
+    command.invoke = told(command.invoke)  # type: ignore[method-assign]
+    return command
 
 
 def report(error: BaseException) -> int:
@@ -95,9 +118,18 @@ def show_error(message: object) -> None:
     click.echo(f"{label} {message}", err=True)
 
 
-def _reader_gone() -> int:
-    # The reader of our output left (`j --help | head -1`); the interpreter must not flush into it again.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _streams_without_reader() -> list[int]:
+    """Which of our output streams nobody reads any more, as in ``j --help | head -1``."""
+    outputs = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        outputs.register(stream.fileno(), 0)
+    return [number for number, events in outputs.poll(0) if events & (select.POLLERR | select.POLLHUP)]
+
+
+def _leave_quietly(streams: list[int]) -> int:
+    # The interpreter must not flush into them again.
+    for number in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     return 128 + signal.SIGPIPE
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -153,14 +155,8 @@ def test_a_local_exporter_that_was_killed_is_no_obstacle(tmp_path: Path, log: Pa
 
     with jmp("start", f"--config={path}") as first:
         assert first.end() == 0, first.lines
-    pids = [
-        int(p.parent.name)
-        for p in Path("/proc").glob("[0-9]*/cmdline")
-        if b"jumpstarter_cli.background" in p.read_bytes() and path.encode() in p.read_bytes()
-    ]
+    pids = background(path)
     assert len(pids) == 1
-    import os
-
     os.kill(pids[0], signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{pids[0]}").exists() or zombie(pids[0]), timeout=LIMIT)
     with jmp("start", f"--config={path}") as second:
@@ -169,6 +165,17 @@ def test_a_local_exporter_that_was_killed_is_no_obstacle(tmp_path: Path, log: Pa
         assert stop.end() == 0, stop.lines
     assert closed(log) == 2
     assert not list(tmp_path.glob("jumpstarter-socket-*"))
+
+
+def background(path: str) -> list[int]:
+    """The exporters in the background that have the configuration *path*."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            text = command.read_bytes()
+            if b"jumpstarter_cli.background" in text and path.encode() in text:
+                found.append(int(command.parent.name))
+    return found
 
 
 def zombie(pid: int) -> bool:

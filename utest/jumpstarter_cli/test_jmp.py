@@ -183,3 +183,30 @@ def test_help_texts_of_table_and_command_agree() -> None:
         if isinstance(command, click.Group):
             continue
         assert command.help is not None, name
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_broken_pipe_is_quiet_only_where_it_is_that_of_the_output(tmp_path: Path, reads: bool) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys, click\n"
+        "from jumpstarter_cli.entry import run\n"
+        "@click.command\n"
+        "def command():\n"
+        "    sys.stdin.read()\n"
+        "    raise BrokenPipeError(32, 'a socket')\n"
+        "sys.exit(run(lambda: command, 'program'))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        if not reads:
+            process.stdout.close()
+        process.stdin.close()  # now it goes on
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == ((1, "Error: a socket\n") if reads else (141, ""))
