@@ -21,10 +21,23 @@ if TYPE_CHECKING:
 SHELL = ("jmp", "shell", "--exporter", "example-local")
 
 
-def terminal(cli: Cli, *command: str) -> pexpect.spawn[str]:
+class Terminal(pexpect.spawn):  # type: ignore[type-arg]
+    """Tells how a command ended that ended too early."""
+
+    def expect(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().expect(*args, **options)
+        except pexpect.EOF as error:
+            self.close()
+            raise AssertionError(
+                f"exit status {self.exitstatus}, signal {self.signalstatus}: {error}"
+            ) from None
+
+
+def terminal(cli: Cli, *command: str) -> Terminal:
     """Run *command* on a terminal of its own."""
     environment = {**cli.environment, "SHELL": "/bin/bash", "TERM": "dumb"}
-    return pexpect.spawn(command[0], list(command[1:]), env=environment, timeout=60, encoding="utf-8")
+    return Terminal(command[0], list(command[1:]), env=environment, timeout=60, encoding="utf-8")
 
 
 @pytest.mark.parametrize("script", ["exit 7", "exit 0", "kill -TERM $$"])
