@@ -1,6 +1,6 @@
 """The client's end of a passage: one TLS connection to the leased exporter, through a joint that does not read it.
 
-It is several times faster than what is dialled through a router, which has to take every byte apart and put it together
+It is twice as fast as what is dialled through a router, which has to take every byte apart and put it together
 again. Where there is none (another controller, an older exporter, a port that a firewall keeps closed) clients dial.
 """
 
