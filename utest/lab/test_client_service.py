@@ -42,6 +42,12 @@ def config(world: World) -> ClientConfigV1Alpha1:
     return client_config(world, "anna")
 
 
+@pytest.fixture(autouse=True)
+def free(world: World, config: ClientConfigV1Alpha1) -> None:
+    """The board has tidied up after the test before, so that a lease of it is granted at once."""
+    world.is_available("board")
+
+
 def client_config(world: World, name: str) -> ClientConfigV1Alpha1:
     path = world.home / "config" / "jumpstarter" / "clients" / f"{name}.yaml"
     return ClientConfigV1Alpha1.from_file(path, environment=False)
