@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import grpc
+from jumpstarter.common.addresses import join_address, split_address
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.config.files import write_atomically
 from jumpstarter_protocol import client_pb2_grpc, jumpstarter_pb2_grpc, lab_pb2_grpc
@@ -40,7 +41,7 @@ from .services.conversions import Labels
 from .services.dialling import Dialling
 from .services.lab_service import LabService
 from .services.passages import Passages
-from .settings import JOINT_OFFSET, ControllerSettings, join_address, split_address
+from .settings import JOINT_OFFSET, ControllerSettings
 
 logger = logging.getLogger("jumpstarter.controller")
 

@@ -225,17 +225,6 @@ class ControllerSettings:
         return dump(to_plain(self))
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """``[::1]:8082`` as ``("::1", 8082)``."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def join_address(host: str, port: int) -> str:
-    """The opposite of `split_address`."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _is_address(address: str) -> bool:
     host, _, port = address.rpartition(":")
     bare = ":" not in host or (host.startswith("[") and host.endswith("]"))

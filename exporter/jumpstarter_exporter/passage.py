@@ -8,6 +8,7 @@ import socket
 from typing import Final
 
 import grpc
+from jumpstarter.common.addresses import split_address
 from jumpstarter.common.exceptions import ConnectionError
 from jumpstarter.common.splice import keep_alive, splice
 from jumpstarter_protocol import lab_pb2
@@ -62,8 +63,8 @@ async def join(endpoint: str, token: str, path: str) -> None:
 
 async def _connect(endpoint: str) -> socket.socket:
     """A connection to HOST:PORT that does not block. Raises OSError."""
-    loop, (host, _, port) = asyncio.get_running_loop(), endpoint.rpartition(":")
-    found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    loop, (host, port) = asyncio.get_running_loop(), split_address(endpoint)
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     problem: OSError | None = None
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)

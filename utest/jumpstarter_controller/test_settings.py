@@ -6,8 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from jumpstarter.common.addresses import join_address, split_address
 from jumpstarter.common.exceptions import ConfigurationError, FileNotFoundError
-from jumpstarter_controller.settings import ControllerSettings, join_address, split_address
+from jumpstarter_controller.settings import ControllerSettings
 
 
 def read(tmp_path: Path, text: str) -> ControllerSettings:

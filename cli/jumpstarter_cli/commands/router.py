@@ -82,6 +82,7 @@ def _read(path: Path) -> bytes:
 def _credentials(
     cert: Path | None, key: Path | None, data_dir: Path | None, listen: str, endpoints: tuple[str, ...]
 ) -> grpc.ServerCredentials:
+    from jumpstarter.common.addresses import split_address
     from jumpstarter_controller.identity.authority import Authority, own_names
     from jumpstarter_controller.identity.certificates import (
         CertificateFiles,
@@ -89,7 +90,6 @@ def _credentials(
         OwnCertificate,
         server_credentials,
     )
-    from jumpstarter_controller.settings import split_address
 
     source: CertificateSource
     if cert is not None and key is not None:

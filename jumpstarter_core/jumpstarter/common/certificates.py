@@ -6,13 +6,13 @@ import socket
 import ssl
 from typing import Any
 
+from .addresses import split_address
 from .exceptions import ConnectionError
 
 
 def presented_certificate(host: str, timeout: float = 5.0) -> tuple[bytes, str]:
     """The certificate (PEM) that the server at *host* presents, unverified, and a name that it is valid for."""
-    name, _, port = host.rpartition(":")
-    address = (name.strip("[]"), int(port))
+    address = split_address(host)
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

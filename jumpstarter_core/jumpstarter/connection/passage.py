@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from jumpstarter.common.addresses import split_address
 from jumpstarter.common.exceptions import ConnectionError, LeaseError
 from jumpstarter.common.grpc import KEEPALIVE
 from jumpstarter.common.passages import EXPORTER_NAME
@@ -106,8 +107,7 @@ def find_passage(lab: Lab, lease: str, timeout: float) -> Passage | None:
     """The passage to the exporter of *lease*, which gets *timeout* seconds to be ready; None where there is none."""
     try:
         found = lab.open_passage(lease, timeout)
-        host, _, port = found.endpoint.rpartition(":")
-        with socket.create_connection((host.strip("[]"), int(port)), PROBE_TIMEOUT):
+        with socket.create_connection(split_address(found.endpoint), PROBE_TIMEOUT):
             pass
     except (ConnectionError, LeaseError, OSError) as error:
         logger.debug("no passage to the exporter of lease %s: %s", lease, error)
