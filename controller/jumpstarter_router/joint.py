@@ -209,13 +209,13 @@ class Joint:
 
     async def _serve_client(self, sock: socket.socket, ticket: str) -> None:
         admission = await self._gate.admit(ticket)
-        tokens, stream = self._authority.issue_stream(admission.lease, self._clock())
+        token, stream = self._authority.issue_one(Side.EXPORTER, admission.lease, self._clock())
         waiting = self._waiting[stream] = asyncio.get_running_loop().create_future()
         task = asyncio.current_task()
         assert task is not None
         self._joined[task] = admission.lease
         try:
-            admission.call_exporter(tokens[Side.EXPORTER])
+            admission.call_exporter(token)
             exporter = await self._exporter(waiting)
             for each in (exporter, sock):
                 await _answer(each, 200)

@@ -53,12 +53,13 @@ class TokenAuthority:
 
     def issue(self, lease: str, now: float) -> dict[Side, str]:
         """A token for each side of a new stream of *lease*; *now* in seconds since 1970."""
-        return self.issue_stream(lease, now)[0]
-
-    def issue_stream(self, lease: str, now: float) -> tuple[dict[Side, str], str]:
-        """As `issue`, and the stream's name."""
         stream = str(uuid4())
-        return {side: self._sign(stream, side, lease, now) for side in Side}, stream
+        return {side: self._sign(stream, side, lease, now) for side in Side}
+
+    def issue_one(self, side: Side, lease: str, now: float) -> tuple[str, str]:
+        """(token, stream): a token for one *side* of a new stream, whose other side needs none."""
+        stream = str(uuid4())
+        return self._sign(stream, side, lease, now), stream
 
     def _sign(self, stream: str, side: Side, lease: str, now: float) -> str:
         import jwt

@@ -154,7 +154,7 @@ def run_hook(
                 result = _wait(hook, process)
                 return HookResult(f"{hook.name} hook was ended early") if interrupt.requested else result
         finally:
-            # A signal to the exporter may come at any point above.
+            # Whatever goes wrong above, nothing of the hook stays.
             if process.returncode is None:
                 _end_group(process)
 

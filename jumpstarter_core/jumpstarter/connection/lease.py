@@ -102,11 +102,9 @@ class Leased:
         """A socket by which clients reach the exporter, each of them with a connection of its own."""
         yield Path(self._way.path)
 
-    @contextmanager
-    def channel(self, options: Sequence[tuple[str, Any]]) -> Generator[grpc.Channel]:
+    def channel(self, options: Sequence[tuple[str, Any]]) -> grpc.Channel:
         """A channel to the exporter."""
-        with self._way.channel(options) as channel:
-            yield channel
+        return self._way.channel(options)
 
     @contextmanager
     def monitor(self, threshold: timedelta = SOON) -> Generator[None]:
