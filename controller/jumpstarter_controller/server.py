@@ -93,10 +93,8 @@ async def serve(
         stack.enter_context(data.exclusive())
         source = _certificates(settings, data)
         tokens = _tokens(settings, data)
-        router_tokens = TokenAuthority(data.router_key())
-        router = RouterService(router_tokens) if settings.router.listen else None
         journal: Journal = await stack.enter_async_context(open_journal(data))
-        cutters: list[Callable[[str], object]] = [router.cut] if router is not None else []
+        cutters: list[Callable[[str], object]] = []
         lab = Lab(
             journal,
             Rules(spot_notice=settings.leasePolicy.spotNotice),
@@ -104,21 +102,8 @@ async def serve(
         )
         await stack.enter_async_context(lab)
         await _ensure_administrator(lab, tokens, settings.namespace, data)
-        routers = [Router(other.endpoint, other.labels) for other in settings.router.others.values()]
-        if router is not None:
-            router_port = await _start_router(stack, settings, source, router)
-            routers.insert(0, Router(settings.router.endpoint or _public(settings, router_port), own=True))
-        router_endpoint = routers[0].endpoint if routers else ""
         authenticator = TokenAuthenticator(tokens, LabDirectory(lab), settings.namespace)
-        listeners = Listeners()
-        dialling = Dialling(lab, listeners)
-        routes = RouterChoice(routers, router_tokens, lab.now)
-        authority = PassageAuthority(data.passage_key())
-        passages = Passages(authenticator, dialling, listeners, routes, authority)
-        if router is not None:
-            joint = Joint(router_tokens, passages)
-            passages.endpoint = await _start_joint(stack, settings, router_port, joint)
-            cutters.append(joint.cut)
+        ways = await _start_ways(stack, settings, data, source, lab, authenticator, cutters)
         server = grpc.aio.server(options=SERVER_OPTIONS)
         # The port is needed for the endpoint, the endpoint for the services: so the port first.
         port = _bind(server, settings.listen, server_credentials(source), "listen, --listen")
@@ -128,16 +113,16 @@ async def serve(
         max_tags = settings.leasePolicy.maxTags
         _add_services(
             server,
-            ControllerService(authenticator, lab, listeners, dialling, routes, max_tags),
+            ControllerService(authenticator, lab, ways.listeners, ways.dialling, ways.routes, max_tags),
             ClientService(authenticator, lab, tokens, settings.namespace, labels, max_tags),
-            LabService(authenticator, lab, passages, settings.namespace, labels),
+            LabService(authenticator, lab, ways.passages, settings.namespace, labels),
             AdminService(authenticator, lab, tokens, address, labels),
             reflection=settings.reflection,
         )
         await server.start()
         write_atomically(data.endpoint, endpoint + "\n")
-        stack.push_async_callback(_stop, server, lab, listeners)
-        login_port = await _start_login(stack, settings, address, router_endpoint)
+        stack.push_async_callback(_stop, server, lab, ways.listeners)
+        login_port = await _start_login(stack, settings, address, ways.router_endpoint)
         janitor = asyncio.create_task(_forget_old_leases(lab, settings.leasePolicy.keepEnded))
         stack.callback(janitor.cancel)
         yield RunningLab(
@@ -145,12 +130,12 @@ async def serve(
             data,
             endpoint,
             port,
-            router_endpoint,
+            ways.router_endpoint,
             login_port,
             address.authority,
             lab,
             tokens,
-            router,
+            ways.router,
         )
 
 
@@ -271,6 +256,47 @@ def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredent
             f"choose another ({option})"
         )
     return port
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """How clients reach boards."""
+
+    listeners: Listeners
+    dialling: Dialling
+    routes: RouterChoice
+    passages: Passages
+    router: RouterService | None
+    router_endpoint: str
+
+
+async def _start_ways(
+    stack: AsyncExitStack,
+    settings: ControllerSettings,
+    data: DataDirectory,
+    source: CertificateSource,
+    lab: Lab,
+    authenticator: TokenAuthenticator,
+    cutters: list[Callable[[str], object]],
+) -> _Ways:
+    """Serve the router and its joint, where the lab has them in this process; *cutters* gets what ends their connections."""
+    tokens = TokenAuthority(data.router_key())
+    routers = [Router(other.endpoint, other.labels) for other in settings.router.others.values()]
+    router = RouterService(tokens) if settings.router.listen else None
+    if router is not None:
+        cutters.append(router.cut)
+        router_port = await _start_router(stack, settings, source, router)
+        routers.insert(0, Router(settings.router.endpoint or _public(settings, router_port), own=True))
+    listeners = Listeners()
+    dialling = Dialling(lab, listeners)
+    routes = RouterChoice(routers, tokens, lab.now)
+    passages = Passages(authenticator, dialling, listeners, routes, PassageAuthority(data.passage_key()))
+    if router is not None:
+        joint = Joint(tokens, passages)
+        cutters.append(joint.cut)
+        passages.endpoint = await _start_joint(stack, settings, router_port, joint)
+    endpoint = routers[0].endpoint if routers else ""
+    return _Ways(listeners, dialling, routes, passages, router, endpoint)
 
 
 async def _start_router(
