@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,22 +14,16 @@ from jumpstarter_exporter.hooks import Hook
 from jumpstarter_exporter.standalone import Hooks, standalone_lease
 from jumpstarter_testing.eventually import eventually
 
+from utest.signals import Interrupted, raising
+
 #: Each at another moment of the hook's start, as the machine pleases.
 ROUNDS = 40
 
 
-class Interrupted(Exception):
-    """What the handler raises."""
-
-
 @pytest.fixture(autouse=True)
 def handler() -> Iterator[None]:
-    def interrupt(signum: int, frame: object) -> None:
-        raise Interrupted
-
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    yield
-    signal.signal(signal.SIGUSR1, before)
+    with raising():
+        yield
 
 
 def test_hook_that_is_interrupted_as_it_begins(tmp_path: Path) -> None:

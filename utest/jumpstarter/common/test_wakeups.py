@@ -10,31 +10,25 @@ from pathlib import Path
 import pytest
 from jumpstarter.common.wakeups import wakeups
 
-
-class Interrupted(Exception):
-    """What the handler raises."""
+from utest.signals import NUMBER, Interrupted, raising
 
 
 @pytest.fixture(autouse=True)
 def handler() -> Iterator[None]:
-    def interrupt(signum: int, frame: object) -> None:
-        raise Interrupted
-
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    yield
+    with raising():
+        yield
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_handler_that_raises_ends_the_wait() -> None:
     with pytest.raises(Interrupted), wakeups() as wait:
-        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), NUMBER)
         wait()
 
 
 def test_a_signal_that_came_before_does_not_wake() -> None:
     with pytest.raises(Interrupted), wakeups():
-        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), NUMBER)
     with wakeups() as wait:
         wait(0.01)
 
@@ -83,7 +77,7 @@ def untouched(folder: Path) -> None:
     """No signal writes into a file that is opened from now on, and none meets a closed one."""
     files = [(folder / str(number)).open("wb+", buffering=0) for number in range(8)]
     with pytest.raises(Interrupted):
-        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), NUMBER)
     left = signal.set_wakeup_fd(-1)
     if left != -1:
         os.fstat(left)
