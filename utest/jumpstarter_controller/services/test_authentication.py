@@ -152,13 +152,13 @@ async def test_reflection_is_there_only_if_asked(tmp_path: Path, asked: bool) ->
 
     async with running_lab(tmp_path, reflection=asked) as lab:
         stub: Any = reflection_pb2_grpc.ServerReflectionStub(lab.channel)
-        call = stub.ServerReflectionInfo(
-            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=60
-        )
+        call = stub.ServerReflectionInfo(timeout=60)
         if asked:
+            await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
             names = [service.name for service in (await call.read()).list_services_response.service]
             assert "jumpstarter.client.v1.ClientService" in names
         else:
+            # Nothing is sent: grpc.aio has a status of its own for a message that meets the end of its call.
             assert (await refusal(call.read()))[0] is grpc.StatusCode.UNIMPLEMENTED
 
 
