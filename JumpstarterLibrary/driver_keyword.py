@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import itertools
-from collections.abc import Iterator
 from typing import Any
 
 from jumpstarter.common.exceptions import JumpstarterException
-from robot.api import TypeInfo, logger
+from robot.api import logger
 from robot.api.types import Secret
 
 from ._connection import collect
 from .adapters import Adapter, Offer
+from .arguments import argument_to_client, as_robot_converts, bind, for_client
 from .console import printable
-from .conversion import describe, is_record, mask, to_client
+from .conversion import describe, is_record, mask
 from .errors import NotConnectedError
 from .naming import Method
-from .reflection import Argument, Kind, Signature
+from .reflection import Kind, Signature
 
 LOG_LIMIT = 10_000
 """How many characters of a result the log shows."""
@@ -64,19 +62,23 @@ class DriverKeyword:
             raise
         return self._logged(result, secrets)
 
-    def convert(self, args: tuple[Any, ...]) -> list[Any]:
-        """*args* as Robot would convert them for this keyword; more than it takes are left as they are.
+    def call_as_robot(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Run with *args* and *named* checked and converted as Robot does it for this keyword.
 
-        Raises ValueError when one cannot be converted.
+        Raises ArgumentError when they do not fit the arguments, ValueError when one cannot be converted.
         """
-        converted = [
-            _robot_value(value, argument) for value, argument in zip(args, self._positional(), strict=False)
-        ]
-        return [*converted, *args[len(converted) :]]
+        bind(self._told, self.signature, args, named)
+        converted, named = as_robot_converts(self.signature, args, named)
+        return self(*converted, **named)
+
+    @property
+    def _told(self) -> str:
+        return ".".join((*self.method.node, self.method.name)) or self.name
 
     def _run(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        extra = {a.name: named.pop(a.name, a.default) for a in self.signature.extra}
-        positional, named = self._converted(args, named)
+        values = bind(self.name, self.signature, args, named)
+        extra = {a.name: values.pop(a.name, a.default) for a in self.signature.extra}
+        positional, named = for_client(self.signature, self._for_client(values))
         self._adapter._before(self.method.name)
         if self.signature.kind is Kind.STREAM:
             timeout = self._adapter._context.timeouts.seconds(extra.get("timeout"))
@@ -89,23 +91,12 @@ class DriverKeyword:
         self._adapter._after(self.method.name)
         return result
 
-    def _converted(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        positional = [
-            to_client(value, argument.annotation)
-            for value, argument in zip(args, self._positional(), strict=False)
-        ]
-        annotations = {a.name: a.annotation for a in self.signature.arguments}
-        return positional, {
-            name: to_client(value, annotations.get(name, Any)) for name, value in named.items()
+    def _for_client(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            a.name: argument_to_client(values[a.name], a)
+            for a in self.signature.arguments
+            if a.name in values
         }
-
-    def _positional(self) -> Iterator[Argument]:
-        """The argument that each positional value belongs to."""
-        for argument in self.signature.arguments:
-            if argument.kind is inspect.Parameter.VAR_POSITIONAL:
-                yield from itertools.repeat(argument)
-            if argument.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
-                yield argument
 
     def _logged(self, result: Any, secrets: list[str]) -> Any:
         if self.signature.returns is Secret:
@@ -114,12 +105,6 @@ class DriverKeyword:
             text = mask(result_text(result), secrets)
             logger.info(text if len(text) <= LOG_LIMIT else f"{text[:LOG_LIMIT]}... ({len(text)} characters)")
         return result
-
-
-def _robot_value(value: Any, argument: Argument) -> Any:
-    if argument.type is Any:
-        return value
-    return TypeInfo.from_type_hint(argument.type).convert(value, argument.name)
 
 
 def result_text(result: Any) -> str:

@@ -32,9 +32,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Generated:
-    """The keywords of a tree by name, and the decisions worth telling."""
+    """The keywords of a tree by name, and the decisions worth telling.
+
+    *methods* are all of them by method, also those that share their name with another and so are no keywords.
+    """
 
     keywords: dict[str, DriverKeyword]
+    methods: dict[Method, DriverKeyword]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -90,11 +94,14 @@ def driver_keywords(
         name: _keyword(name, method, *offers[method], names)
         for name, method in (*names.canonical.items(), *names.aliases.items())
     }
+    methods = {found.method: found for found in keywords.values() if not found.is_alias}
+    for name, owners in names.rejected.items():
+        methods |= {method: _keyword(name, method, *offers[method], names) for method in owners}
     warnings += [
         f"keyword {name!r} would be {' and '.join(map(str, owners))}: use `Call Driver Method`"
         for name, owners in names.rejected.items()
     ]
-    return Generated(keywords, tuple(_notes(root, names)), tuple(warnings))
+    return Generated(keywords, methods, tuple(_notes(root, names)), tuple(warnings))
 
 
 def _notes(root: Any, names: Names) -> Iterator[str]:

@@ -23,6 +23,7 @@ from ._connection import (
     selector_matches,
 )
 from .aliases import Aliases
+from .arguments import usage
 from .conversion import time_text
 from .driver_keyword import DriverKeyword
 from .leases import LeaseKeywords
@@ -96,6 +97,8 @@ class JumpstarterLibrary(DynamicCore):
         self._driver_keywords: set[str] = set()
         self._timeouts = Timeouts(timeout)
         super().__init__([self._leases])
+        # A driver's method may have arguments of these names, too.
+        self.keywords_spec["Call Driver Method"].argument_specification.insert(2, "/")
         self._own_keywords = frozenset(self.keywords)
 
     # Keywords
@@ -231,21 +234,25 @@ class JumpstarterLibrary(DynamicCore):
         return names
 
     @keyword(name="Call Driver Method")
-    def call_driver_method(self, path: str, method: str, *args: Any, alias: str | None = None) -> Any:
+    def call_driver_method(
+        self, path: str, method: str, /, *args: Any, alias: str | None = None, **named: Any
+    ) -> Any:
         """Call a driver's method by its path and name, as in ``Call Driver Method    dut.power    on``.
 
-        Works for methods that have no keyword as well, and in a dry run.
+        Works for methods that have no keyword as well, and in a dry run. Arguments are checked and converted as those of
+        the method's keyword are.
 
         Args:
             path: Names that lead to the driver, with dots between.
             method: Name of the method.
-            args: Arguments of the method.
+            args: Arguments of the method. In a text the equals sign is written ``\\=``.
             alias: Alias of the connection; not needed if there is only one.
+            named: Arguments of the method by name, as in ``target=boot``.
 
         Returns:
             What the method returns; a list of its items if it streams.
         """
-        return self._sessions.require("Call Driver Method", alias).call(path, method, args)
+        return self._sessions.require("Call Driver Method", alias).call(path, method, args, named)
 
     @keyword(name="Set Jumpstarter Timeout")
     def set_jumpstarter_timeout(self, timeout: timedelta, *, scope: Scope = Scope.SUITE) -> str:
@@ -330,8 +337,7 @@ class JumpstarterLibrary(DynamicCore):
 
 
 def _usage(found: DriverKeyword) -> str:
-    arguments = (a if isinstance(a, str) else f"{a[0]}={a[1]}" for a in found.signature.specification)
-    return "    ".join((found.name, *arguments))
+    return "    ".join((found.name, *usage(found.signature)))
 
 
 def _environ() -> dict[str, str]:

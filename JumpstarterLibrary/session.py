@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from jumpstarter.common.exceptions import DriverMethodNotImplemented
+from jumpstarter.common.exceptions import ArgumentError, DriverMethodNotImplemented
 
 from ._connection import Connection
 from .adapters import Context
@@ -86,22 +86,16 @@ class Session:
             lease=self.lease,
         )
 
-    def call(self, path: str, method: str, args: tuple[Any, ...]) -> Any:
-        """Call *method* of the driver at *path*: its keyword if it has one, else the driver itself.
+    def call(self, path: str, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call *method* of the driver at *path*: as its keyword does if it has one, else the driver itself.
 
-        Raises `UnknownDriverError` when there is no such driver or method.
+        Raises `UnknownDriverError` when there is no such driver or method, ArgumentError when the arguments do not fit.
         """
         node = self._node(path)
-        for keyword in self.keywords.values():
-            if keyword.method.node == node.path and keyword.method.name == method and not keyword.is_alias:
-                return keyword(*keyword.convert(args))
-        try:
-            return node.client.call(method, *args)
-        except DriverMethodNotImplemented:
-            known = sorted({k.method.name for k in self.keywords.values() if k.method.node == node.path})
-            raise UnknownDriverError(
-                f"driver {path!r} has no method {method!r}, expected one of {', '.join(known) or 'none'}"
-            ) from None
+        offered = {m.name: found for m, found in self.generated.methods.items() if m.node == node.path}
+        if method in offered:
+            return offered[method].call_as_robot(args, named)
+        return _call_exported(node, path, method, args, named, offered)
 
     def _node(self, path: str) -> Node:
         found = nodes(self._connection.client)
@@ -116,6 +110,24 @@ class Session:
 
     def close(self) -> None:
         """Close consoles and connection. Closing twice is fine."""
-        for keyword in self.keywords.values():
+        for keyword in (*self.keywords.values(), *self.generated.methods.values()):
             keyword.connected = False
         self._cleanup.close()
+
+
+def _call_exported(
+    node: Node, path: str, method: str, args: tuple[Any, ...], named: dict[str, Any], offered: Collection[str]
+) -> Any:
+    """Call what the driver exports and its client has no keyword for. The exporter checks and converts the arguments."""
+    known = f"expected one of {', '.join(sorted(offered)) or 'none'}"
+    if method.startswith("_"):
+        raise UnknownDriverError(f"driver {path!r} has no method {method!r}, {known}")
+    if named:
+        raise ArgumentError(
+            f"{path}.{method}: {', '.join(named)} cannot be given by name, as its client has no such method; "
+            f"give values in order, or {known}"
+        )
+    try:
+        return node.client.call(method, *args)
+    except DriverMethodNotImplemented:
+        raise UnknownDriverError(f"driver {path!r} has no method {method!r}, {known}") from None

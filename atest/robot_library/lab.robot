@@ -17,6 +17,7 @@ What Must Pass Passes
     ...    Enums And Dictionaries
     ...    A Shell Command Is A Keyword
     ...    A Name Of BuiltIn Gets A Prefix
+    ...    Named Arguments Reach A Method By Its Path
     ...    A Method Without Keyword Is Reached
     ...    Info And Keywords
 
@@ -26,6 +27,9 @@ Failures Say What Happened
     ...    Probe Count: 3 items did not come in 3 seconds, 2 items did: [1, 2]
     The Default Timeout Has A Scope    FAIL
     ...    serial0: 'nothing' was not seen in 200 milliseconds.
+    Surplus Arguments By Path Are Refused    FAIL
+    ...    power.on: too many positional arguments, found 'now', 'please', expected no arguments
+    Surplus Arguments Of A Keyword Are Refused    FAIL    expected 0 arguments, got 2
     An Unknown Method Is Named    FAIL    driver 'probe' has no method 'hodl', expected one of count,
     An Unknown Driver Is Named    FAIL    no driver at path 'porbe', expected one of power, serial0,
     A Call After Disconnecting Says What To Do    FAIL

@@ -77,6 +77,18 @@ A Name Of BuiltIn Gets A Prefix
     ${text}    Driver Log Many
     Should Be Equal    ${text}    from the journal
 
+Named Arguments Reach A Method By Its Path
+    ${result}    Call Driver Method    shell    greet    world    GREETING=hello
+    Should Be Equal    ${result}[0]    hello world\n
+    ${items}    Call Driver Method    probe    count    count=2
+    Should Be Equal    ${items}    ${{[1, 2]}}
+
+Surplus Arguments By Path Are Refused
+    Call Driver Method    power    on    now    please
+
+Surplus Arguments Of A Keyword Are Refused
+    Power On    now    please
+
 A Method Without Keyword Is Reached
     ${text}    Call Driver Method    probe    secret_service
     Should Be Equal    ${text}    reached without keyword
