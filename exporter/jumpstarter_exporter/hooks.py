@@ -218,22 +218,38 @@ def _log_lines(terminal: int, ended: int, log: Callable[[str], None]) -> None:
 #: would say that nothing is left to read.
 _Selector: Final = selectors.PollSelector if sys.platform == "linux" else selectors.DefaultSelector
 
+#: More bytes than a pseudo terminal holds: what comes after so many was written after the hook's end.
+_HELD: Final = 256 * 1024
+
 
 def _chunks(terminal: int, ended: int) -> Iterator[bytes]:
-    """Reads until nobody can write any more, or until *ended* is at its end and nothing is left to read."""
+    """Reads until nobody can write any more, or until *ended* is at its end and what was written before that is read."""
     with _Selector() as selector:
         selector.register(terminal, selectors.EVENT_READ)
         selector.register(ended, selectors.EVENT_READ)
-        while True:
-            ready = {key.fd for key, _ in selector.select()}
-            if terminal not in ready:
-                return
-            try:
-                chunk = os.read(terminal, 65536)
-            except OSError as error:
-                if error.errno != errno.EIO:  # Linux's way to say that the far end is closed
-                    raise
-                return
-            if not chunk:
-                return
+        while ended not in (ready := _ready(selector)):
+            if terminal in ready:
+                if not (chunk := _read(terminal)):
+                    return
+                yield chunk
+        # The terminal may have been looked at before the hook's last line, and *ended* after it: only a look that begins now
+        # tells whether something is left. A process that writes on does not make this last for ever.
+        selector.unregister(ended)
+        left = _HELD
+        while left > 0 and _ready(selector, 0) and (chunk := _read(terminal)):
+            left -= len(chunk)
             yield chunk
+
+
+def _ready(selector: selectors.BaseSelector, timeout: float | None = None) -> set[int]:
+    return {key.fd for key, _ in selector.select(timeout)}
+
+
+def _read(terminal: int) -> bytes:
+    """What is there to be read; nothing when the far end is closed."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError as error:
+        if error.errno != errno.EIO:  # Linux's way to say that the far end is closed
+            raise
+        return b""
