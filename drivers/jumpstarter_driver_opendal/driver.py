@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -17,9 +16,11 @@ from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.driver import Driver, export
 
 from .errors import import_opendal, one_line, opendal_errors, storage_errors
+from .files import OpenFile, settings_of
 from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface
 from .kinds import HashAlgo, Mode
 from .mock import MockFlasher, MockStorageMux, MockStorageMuxFlasher
+from .paths import Root
 
 if TYPE_CHECKING:
     # Imported where they are made: an exporter that waits can do without the library that they are built on.
@@ -38,50 +39,33 @@ __all__ = [
 _CHUNK = 1 << 20
 
 
-@dataclass
-class _OpenFile:
-    path: str
-    mode: Mode
-    file: Any
-    is_new: bool
-
-    def close(self) -> None:
-        """Close the file, also for the system: opendal keeps one open that it could not close, until nobody refers to it."""
-        file, self.file = self.file, _closed_file()
-        try:
-            file.close()
-        finally:
-            del file  # the error's traceback refers to everything here
-
-
-def _closed_file() -> BytesIO:
-    file = BytesIO()
-    file.close()
-    return file
-
-
 @dataclass(kw_only=True)
 class Opendal(Driver):
     """A storage that the OpenDAL library reaches.
 
     `scheme` names the service (``fs``, ``memory``, ``s3``, ...), `kwargs` its settings, as in
     https://docs.rs/opendal/latest/opendal/services/index.html. With `remove_created_on_close` the files and
-    directories that clients created are removed when the session ends.
+    directories that clients created are removed when the session ends. Clients' paths stay below the root: `..` is
+    refused, and so are symbolic links that lead out of an ``fs`` root, unless `follow_links` allows them.
     """
 
     scheme: str
     kwargs: dict[str, str]
     remove_created_on_close: bool = False
+    follow_links: bool = False
 
     _operator: Any = field(init=False, repr=False)
-    _files: dict[UUID, _OpenFile] = field(default_factory=dict, init=False, repr=False)
+    _root: Root = field(init=False, repr=False)
+    _files: dict[UUID, OpenFile] = field(default_factory=dict, init=False, repr=False)
     _created: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         opendal = import_opendal()
+        settings = settings_of(self.kwargs)
+        self._root = Root.of(self.scheme, settings, follow_links=self.follow_links)
         try:
-            self._operator = opendal.Operator(self.scheme, **_settings(self.kwargs))
+            self._operator = opendal.Operator(self.scheme, **settings)
         except opendal_errors() as error:
             raise ConfigurationError(
                 f"Opendal: scheme {self.scheme!r} with kwargs {sorted(self.kwargs)}: {one_line(error)}; "
@@ -98,6 +82,7 @@ class Opendal(Driver):
     @export
     def open(self, path: str, mode: Mode) -> UUID:
         """Open *path* for reading (``rb``) or writing (``wb``); the number that the file methods want."""
+        self._root.checked(path)
         is_new = mode == "wb" and not self._exists(path)
         # Without it OpenDAL writes local files in pieces of 256 KiB, which costs a tenth of the speed.
         options = {"chunk": _CHUNK} if mode == "wb" and self.scheme == "fs" else {}
@@ -106,7 +91,7 @@ class Opendal(Driver):
         if is_new:
             self._created.add(path)
         number = uuid4()
-        self._files[number] = _OpenFile(path, mode, file, is_new)
+        self._files[number] = OpenFile(path, mode, file, is_new)
         return number
 
     @export
@@ -180,7 +165,7 @@ class Opendal(Driver):
         """True when the file was opened for writing."""
         return bool(self._open_file(fd).file.writable())
 
-    def _open_file(self, fd: UUID) -> _OpenFile:
+    def _open_file(self, fd: UUID) -> OpenFile:
         try:
             return self._files[fd]
         except KeyError:
@@ -188,17 +173,17 @@ class Opendal(Driver):
                 f"no open file {fd}: it was closed, or its transfer failed; open it again"
             ) from None
 
-    def _abandon(self, fd: UUID, opened: _OpenFile) -> None:
+    def _abandon(self, fd: UUID, opened: OpenFile) -> None:
         self._files.pop(fd, None)
         self._close_quietly(opened)
         self._remove_part(opened)
 
-    def _close_quietly(self, opened: _OpenFile) -> None:
+    def _close_quietly(self, opened: OpenFile) -> None:
         # Its failure is being reported already, or its client has gone: a second error has no reader.
         with suppress(OSError, NotImplementedError), storage_errors("close"):
             opened.close()
 
-    def _remove_part(self, opened: _OpenFile) -> None:
+    def _remove_part(self, opened: OpenFile) -> None:
         if opened.is_new:
             with suppress(OSError, NotImplementedError), storage_errors("remove"):
                 self._operator.delete(opened.path)
@@ -209,6 +194,7 @@ class Opendal(Driver):
     @export
     def stat(self, path: str) -> Metadata:
         """What the storage knows of *path*. Raises FileNotFoundError when there is no such entry."""
+        self._root.checked(path)
         with storage_errors(f"stat {path!r}"):
             found = self._operator.stat(path)
         from .common import EntryMode, Metadata
@@ -225,6 +211,7 @@ class Opendal(Driver):
     @export
     def hash(self, path: str, algo: HashAlgo = "sha256") -> str:
         """The digest of the file's content, in hexadecimal."""
+        self._root.checked(path)
         import hashlib
 
         digest = hashlib.new(algo, usedforsecurity=False)
@@ -236,6 +223,8 @@ class Opendal(Driver):
     @export
     def copy(self, source: str, target: str) -> None:
         """Copy the file *source* to *target*, in place of what is there."""
+        self._root.checked(source)
+        self._root.checked(target)
         is_new = not self._exists(target)
         with storage_errors(f"copy {source!r} to {target!r}"):
             self._operator.copy(source, target)
@@ -245,6 +234,8 @@ class Opendal(Driver):
     @export
     def rename(self, source: str, target: str) -> None:
         """Move the file *source* to *target*, in place of what is there."""
+        self._root.checked(source)
+        self._root.checked(target)
         with storage_errors(f"rename {source!r} to {target!r}"):
             self._operator.rename(source, target)
         if source in self._created:
@@ -254,6 +245,7 @@ class Opendal(Driver):
     @export
     def remove_all(self, path: str) -> None:
         """Remove *path* and everything below it; nothing happens when there is nothing."""
+        self._root.checked(path)
         with storage_errors(f"remove {path!r}"):
             self._operator.remove_all(path)
         prefix = path.rstrip("/") + "/"
@@ -262,6 +254,7 @@ class Opendal(Driver):
     @export
     def create_dir(self, path: str) -> None:
         """Create the directory *path*, which ends with a slash, and those above it."""
+        self._root.checked(path)
         is_new = not self._exists(path)
         with storage_errors(f"create directory {path!r}"):
             self._operator.create_dir(path)
@@ -271,6 +264,7 @@ class Opendal(Driver):
     @export
     def delete(self, path: str) -> None:
         """Delete the file or empty directory *path*; nothing happens when there is none."""
+        self._root.checked(path)
         with storage_errors(f"delete {path!r}"):
             self._operator.delete(path)
         self._created.discard(path)
@@ -278,6 +272,7 @@ class Opendal(Driver):
     @export
     def exists(self, path: str) -> bool:
         """True when there is an entry *path*."""
+        self._root.checked(path)
         return self._exists(path)
 
     def _exists(self, path: str) -> bool:
@@ -287,6 +282,7 @@ class Opendal(Driver):
     @export
     def list(self, path: str) -> Generator[str, None, None]:
         """Yield the paths of the directory *path*, which ends with a slash, and of the entries in it."""
+        self._root.checked(path)
         with storage_errors(f"list {path!r}"):
             for entry in self._operator.list(path):
                 yield entry.path
@@ -294,6 +290,7 @@ class Opendal(Driver):
     @export
     def scan(self, path: str) -> Generator[str, None, None]:
         """Yield the paths of the directory *path*, which ends with a slash, and of all entries below it."""
+        self._root.checked(path)
         with storage_errors(f"scan {path!r}"):
             for entry in self._operator.list(path, recursive=True):
                 yield entry.path
@@ -303,18 +300,21 @@ class Opendal(Driver):
     @export
     async def presign_stat(self, path: str, expire_second: int) -> PresignedRequest:
         """A HEAD request for *path* that anyone may make for *expire_second* seconds."""
+        self._root.checked(path)
         with storage_errors(f"presign {path!r}"):
             return _presigned(await self._operator.to_async_operator().presign_stat(path, expire_second))
 
     @export
     async def presign_read(self, path: str, expire_second: int) -> PresignedRequest:
         """A GET request for *path* that anyone may make for *expire_second* seconds."""
+        self._root.checked(path)
         with storage_errors(f"presign {path!r}"):
             return _presigned(await self._operator.to_async_operator().presign_read(path, expire_second))
 
     @export
     async def presign_write(self, path: str, expire_second: int) -> PresignedRequest:
         """A PUT request for *path* that anyone may make for *expire_second* seconds."""
+        self._root.checked(path)
         with storage_errors(f"presign {path!r}"):
             return _presigned(await self._operator.to_async_operator().presign_write(path, expire_second))
 
@@ -333,6 +333,7 @@ class Opendal(Driver):
     @export
     def register_path(self, path: str) -> None:
         """Count *path* as created by the client."""
+        self._root.checked(path)
         self._created.add(path)
 
     @export
@@ -360,11 +361,12 @@ class Opendal(Driver):
         for path in sorted(self._created, key=len, reverse=True):
             try:
                 self._remove_entry(path)
-            except (OSError, NotImplementedError) as error:
+            except (OSError, NotImplementedError, ValueError) as error:
                 self.logger.warning("left behind: %s", error)
         self._created.clear()
 
     def _remove_entry(self, path: str) -> None:
+        self._root.checked(path)  # again: a link may have come since
         with storage_errors(f"remove {path!r}"):
             # Only with the slash: without it object stores take the path as a prefix of names.
             if (
@@ -377,23 +379,6 @@ class Opendal(Driver):
                 self._operator.remove_all(path)
             else:
                 self._operator.delete(path)
-
-    def _is_dir(self, path: str) -> bool:
-        return bool(self._operator.exists(path) and self._operator.stat(path).mode.is_dir())
-
-
-def _settings(kwargs: Any) -> dict[str, str]:
-    """The settings as OpenDAL takes them: text. YAML gives numbers and booleans for some."""
-    if not isinstance(kwargs, dict):
-        raise ConfigurationError(f"Opendal: kwargs is {kwargs!r}, expected a mapping of setting to text")
-    settings = {}
-    for name, value in kwargs.items():
-        if isinstance(value, bool):
-            value = str(value).lower()
-        if not isinstance(value, str | int | float):
-            raise ConfigurationError(f"Opendal: kwargs.{name} is {value!r}, expected a text")
-        settings[str(name)] = str(value)
-    return settings
 
 
 def _presigned(request: Any) -> PresignedRequest:
