@@ -29,7 +29,7 @@ from .identity.tokens import TokenRefused, TokenService
 from .login import LabInfo, LoginServer
 from .model import Role
 from .runtime import identities
-from .runtime.directory import LabDirectory
+from .runtime.directory import lab_directory
 from .runtime.lab import Journal, Lab
 from .runtime.listeners import Listeners
 from .runtime.routes import Router, RouterChoice
@@ -102,7 +102,7 @@ async def serve(
         )
         await stack.enter_async_context(lab)
         await _ensure_administrator(lab, tokens, settings.namespace, data)
-        authenticator = TokenAuthenticator(tokens, LabDirectory(lab), settings.namespace)
+        authenticator = TokenAuthenticator(tokens, lab_directory(lab), settings.namespace)
         ways = await _start_ways(stack, settings, data, source, lab, authenticator, cutters)
         server = grpc.aio.server(options=SERVER_OPTIONS)
         # The port is needed for the endpoint, the endpoint for the services: so the port first.

@@ -61,8 +61,8 @@ class Authenticator(Protocol):
         """Raises NotAuthenticated."""
         ...
 
-    def check_again(self, caller: Principal) -> None:
-        """For streams that last: raises NotAuthenticated when *caller* is not who they were any more."""
+    def check_again(self, caller: Principal, directory: Directory | None = None) -> None:
+        """Raises NotAuthenticated when *caller* is not who they were any more, now or by what *directory* says."""
         ...
 
 
@@ -98,12 +98,12 @@ class TokenAuthenticator:
         except TokenRefused as error:
             raise NotAuthenticated(Why.REFUSED, str(error)) from None
         self._check_names(metadata, claims)
-        self._check_record(claims)
+        self._check_record(claims, self._directory)
         return Principal(claims.role, claims.namespace, claims.name, claims.token_id, claims)
 
-    def check_again(self, caller: Principal) -> None:
+    def check_again(self, caller: Principal, directory: Directory | None = None) -> None:
         if caller.claims is not None:
-            self._check_record(caller.claims)
+            self._check_record(caller.claims, directory or self._directory)
 
     def _verify(self, text: str) -> Claims:
         known = self._verified.get(text)
@@ -139,15 +139,15 @@ class TokenAuthenticator:
                 f"the token is for '{claims.namespace}'",
             )
 
-    def _check_record(self, claims: Claims) -> None:
-        uid = self._directory.uid(claims.role, claims.name)
+    def _check_record(self, claims: Claims, directory: Directory) -> None:
+        uid = directory.uid(claims.role, claims.name)
         if uid is None:
             raise NotAuthenticated(
                 Why.REFUSED,
                 f"{claims.role.value} '{claims.name}' does not exist in this lab; ask its administrator for a configuration",
             )
         if claims.token_id:
-            token = self._directory.token(claims.token_id)
+            token = directory.token(claims.token_id)
             if token is None or uid != claims.uid:
                 raise NotAuthenticated(Why.REFUSED, "the token is revoked: ask for a new configuration")
             if token.revoked_at is not None:
@@ -158,7 +158,7 @@ class TokenAuthenticator:
             if not token.is_valid(now):
                 raise NotAuthenticated(Why.REFUSED, "token is expired: it was rotated, use the new one")
         else:
-            rotated = self._directory.rotated_at(claims.role, claims.name)
+            rotated = directory.rotated_at(claims.role, claims.name)
             if rotated is not None and claims.issued <= rotated:
                 raise NotAuthenticated(Why.REFUSED, "the token is revoked, it was rotated: use the new one")
 

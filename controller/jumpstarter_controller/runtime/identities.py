@@ -16,6 +16,7 @@ from jumpstarter_controller.model import (
     Exporter,
     InvalidRequest,
     NotFound,
+    NotPermitted,
     Role,
     Token,
     check_labels,
@@ -116,14 +117,14 @@ def renew(
     """A new token, asked for by its owner, in place of the one that is *used* ('' for one of a stock installation).
 
     That one stays valid for `RENEWAL_GRACE`: the answer may be lost, and shells that run have it. Tokens on other machines are
-    not touched.
+    not touched. Raises NotPermitted when it is not valid any more.
     """
     require(draft, role, name)
     end = draft.now + RENEWAL_GRACE
-    token = draft.tokens.get(used)
-    if token is not None:
+    if used:
+        token = _valid(draft, used)
         draft.tokens.put(used, replace(token, expires_at=min(token.expires_at, end)))
-    elif not used:
+    else:
         _revoke_foreign(draft, role, name, end)
     draft.note(actor, f"{role.value}.renew", subject(role, name))
     return issue(draft, tokens, namespace, role, name)
@@ -151,6 +152,13 @@ def require(draft: Draft, role: Role, name: str, *, new: bool = False) -> str:
 def subject(role: Role, name: str) -> str:
     """How the audit log calls an identity."""
     return f"{role.value}s/{name}"
+
+
+def _valid(draft: Draft, token_id: str) -> Token:
+    token = draft.tokens.get(token_id)
+    if token is None or not token.is_valid(draft.now):
+        raise NotPermitted("the token is revoked or expired, it cannot be renewed: ask for a new one")
+    return token
 
 
 def _revoke(draft: Draft, role: Role, name: str) -> None:

@@ -6,6 +6,7 @@ import secrets
 import time
 import uuid
 from datetime import timedelta
+from typing import Final
 
 from jumpstarter_controller.model import (
     AlreadyExists,
@@ -24,6 +25,9 @@ from jumpstarter_controller.model import (
 )
 
 from .draft import Draft
+
+#: What is told of a lease that ended since somebody wanted it to.
+RELEASED: Final = "the lease was released"
 
 
 def new_name() -> str:
@@ -50,9 +54,22 @@ def name_taken(name: str) -> AlreadyExists:
     return AlreadyExists(f"lease '{name}' already exists; leave the name out to be given a new one")
 
 
-def update(draft: Draft, name: str, change: TimeChange, new_client: str | None, actor: str) -> None:
-    """Change the times of an active lease, and then hand it to *new_client* if there is one."""
+def update(
+    draft: Draft,
+    name: str,
+    change: TimeChange,
+    new_client: str | None,
+    actor: str,
+    *,
+    owner: str | None = None,
+) -> None:
+    """Change the times of an active lease, and then hand it to *new_client* if there is one.
+
+    With *owner*, it has to be a lease of that client.
+    """
     lease = _active(draft, name)
+    if owner is not None:
+        require_owner(lease, owner)
     times = update_times(lease.spec.times, change, lease.begun_at)
     if times != lease.spec.times:
         lease = lease.retimed(times)
@@ -65,16 +82,33 @@ def update(draft: Draft, name: str, change: TimeChange, new_client: str | None, 
     draft.leases.put(name, lease)
 
 
-def release(draft: Draft, name: str, actor: str, message: str = "the lease was released") -> None:
+def release(draft: Draft, name: str, actor: str, message: str = RELEASED) -> None:
     """End an active lease, begun or not."""
     draft.leases.put(name, _active(draft, name).released(draft.now, message))
     draft.note(actor, "lease.release", f"leases/{name}")
 
 
-def release_if_active(draft: Draft, name: str, actor: str, message: str = "the lease was released") -> None:
-    """As `release`; nothing happens to a lease that is over."""
-    if draft.leases.get(name) is not None:
-        release(draft, name, actor, message)
+def release_if_active(
+    draft: Draft,
+    name: str,
+    actor: str,
+    message: str = RELEASED,
+    *,
+    owner: str | None = None,
+    exporter: str | None = None,
+) -> None:
+    """As `release`; nothing happens to a lease that is over.
+
+    With *owner*, it has to be a lease of that client; with *exporter*, one that this exporter has.
+    """
+    lease = draft.leases.get(name)
+    if lease is None or lease.ended:
+        return
+    if owner is not None:
+        require_owner(lease, owner)
+    if exporter is not None:
+        require_exporter(lease, exporter)
+    release(draft, name, actor, message)
 
 
 def require_owner(lease: Lease, client: str) -> None:
@@ -83,6 +117,12 @@ def require_owner(lease: Lease, client: str) -> None:
         raise NotPermitted(
             f"permission denied: lease '{lease.name}' belongs to client '{lease.client}', not to '{client}'"
         )
+
+
+def require_exporter(lease: Lease, exporter: str) -> None:
+    """Raises WrongState unless *lease* has *exporter*."""
+    if lease.exporter != exporter:
+        raise WrongState(f"lease '{lease.name}' is not of exporter '{exporter}'")
 
 
 def held_by(draft: Draft, exporter: str) -> Lease | None:

@@ -71,8 +71,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
     def __init__(
         self, authenticator: Authenticator, lab: Lab, tokens: TokenService, address: Address, labels: Labels
     ) -> None:
-        super().__init__(authenticator)
-        self._lab = lab
+        super().__init__(authenticator, lab)
         self._tokens = tokens
         self._address = address
         self._labels = labels
@@ -84,6 +83,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
         role, name = self._addressed(request)
         labels, username = dict(request.labels), request.external_username
         return await self._credential(
+            caller,
             role,
             name,
             lambda draft: identities.create(
@@ -117,7 +117,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
     @_admin
     async def DeleteIdentity(self, request: lab_pb2.DeleteIdentityRequest, caller: Principal) -> Empty:
         role, name = self._addressed(request)
-        await self._lab.change(lambda draft: identities.delete(draft, role, name, str(caller)))
+        await self.change(caller, lambda draft: identities.delete(draft, role, name, str(caller)))
         return Empty()
 
     @_admin
@@ -126,6 +126,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
     ) -> lab_pb2.Credential:
         role, name = self._addressed(request)
         return await self._credential(
+            caller,
             role,
             name,
             lambda draft: identities.rotate(
@@ -144,14 +145,16 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
             draft.note(str(caller), f"{role.value}.issue", identities.subject(role, name))
             return identities.issue(draft, self._tokens, self._address.namespace, role, name)
 
-        return await self._credential(role, name, issue)
+        return await self._credential(caller, role, name, issue)
 
     @_admin
     async def SetExporterEnabled(
         self, request: lab_pb2.SetExporterEnabledRequest, caller: Principal
     ) -> Empty:
         self._check_namespace(request.namespace)
-        await self._lab.change(lambda draft: boards.enable(draft, request.name, request.enabled, str(caller)))
+        await self.change(
+            caller, lambda draft: boards.enable(draft, request.name, request.enabled, str(caller))
+        )
         return Empty()
 
     @_admin
@@ -174,10 +177,11 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
         lease = await self._lease(name)
         if lease.ended:
             raise WrongState(f"lease '{name}' has ended already")
-        await self._lab.change(
+        await self.change(
+            caller,
             lambda draft: leasing.release_if_active(
                 draft, name, str(caller), "an administrator ended the lease"
-            )
+            ),
         )
         return self._shown(await self._lease(name))
 
@@ -189,8 +193,8 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
             name = name_of(request.name, self._address.namespace, "leases")
             client = name_of(request.client, self._address.namespace, "clients")
         await self._lease(name)
-        await self._lab.change(
-            lambda draft: leasing.update(draft, name, TimeChange(frozenset()), client, str(caller))
+        await self.change(
+            caller, lambda draft: leasing.update(draft, name, TimeChange(frozenset()), client, str(caller))
         )
         return self._shown(await self._lease(name))
 
@@ -203,7 +207,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
             draft.policies.put(policy.name, policy)
             draft.note(str(caller), "policy.put", f"policies/{policy.name}")
 
-        await self._lab.change(put)
+        await self.change(caller, put)
         return self._policy(policy)
 
     @_admin
@@ -224,7 +228,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
             draft.policies.delete(request.name)
             draft.note(str(caller), "policy.delete", f"policies/{request.name}")
 
-        await self._lab.change(delete)
+        await self.change(caller, delete)
         return Empty()
 
     @_admin
@@ -262,9 +266,9 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
             check_namespace(namespace, self._address.namespace)
 
     async def _credential(
-        self, role: Role, name: str, operation: Callable[[Draft], IssuedToken]
+        self, caller: Principal, role: Role, name: str, operation: Callable[[Draft], IssuedToken]
     ) -> lab_pb2.Credential:
-        token = await self._lab.change(operation)
+        token = await self.change(caller, operation)
         return lab_pb2.Credential(
             identity=self._identity(role, name),
             endpoint=self._address.endpoint,

@@ -10,18 +10,21 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 from jumpstarter.common.exceptions import JumpstarterException
 
 from jumpstarter_controller.identity.authenticator import Authenticator, NotAuthenticated, Principal, Why
 from jumpstarter_controller.model import Refused, Role
-from jumpstarter_controller.runtime.lab import LabClosed
+from jumpstarter_controller.runtime.directory import draft_directory
+from jumpstarter_controller.runtime.draft import Draft
+from jumpstarter_controller.runtime.lab import Lab, LabClosed
 
 from .conversions import NamespaceMismatch
 
 logger = logging.getLogger("jumpstarter.controller")
+T = TypeVar("T")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -55,10 +58,11 @@ def refused_as(code: grpc.StatusCode) -> Iterator[None]:
 
 
 class Service:
-    """Base of the services: *authenticator* tells who calls."""
+    """Base of the services: *authenticator* tells who calls, *lab* is what they change."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, lab: Lab) -> None:
         self.authenticator = authenticator
+        self._lab = lab
 
     async def admit(self, context: Context, roles: tuple[Role, ...]) -> Principal:
         """The caller, who has one of *roles*. Raises Failure; a log line says which peer was refused."""
@@ -84,10 +88,23 @@ class Service:
             )
         return caller
 
-    def check_again(self, caller: Principal) -> None:
-        """For streams that last: raises Failure when the caller was deleted, or the token revoked."""
+    async def change(self, caller: Principal, operation: Callable[[Draft], T]) -> T:
+        """Run *operation* as `Lab.change` does, for *caller* as they are when its turn comes.
+
+        Operations wait for others. Who was deleted, or whose token was revoked, by one before has no say any more: raises
+        Failure. What *caller* may do with what the operation changes, it asks itself: that may have changed, too.
+        """
+
+        def checked(draft: Draft) -> T:
+            self.check_again(caller, draft)
+            return operation(draft)
+
+        return await self._lab.change(checked)
+
+    def check_again(self, caller: Principal, draft: Draft | None = None) -> None:
+        """Raises Failure when the caller was deleted, or the token revoked: by now, or in *draft*."""
         try:
-            self.authenticator.check_again(caller)
+            self.authenticator.check_again(caller, None if draft is None else draft_directory(draft))
         except NotAuthenticated as error:
             raise Failure(_AUTHENTICATION[error.why], str(error), "NotAuthenticated") from None
 

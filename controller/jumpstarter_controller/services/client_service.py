@@ -54,8 +54,7 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
         labels: Labels,
         max_tags: int,
     ) -> None:
-        super().__init__(authenticator)
-        self._lab = lab
+        super().__init__(authenticator, lab)
         self._tokens = tokens
         self._namespace = namespace
         self._labels = labels
@@ -134,8 +133,8 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
         name = request.lease_id or leasing.new_name()
         if request.lease_id and await self._lab.lease(name) is not None:
             raise leasing.name_taken(name)
-        await self._lab.change(
-            lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
+        await self.change(
+            caller, lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
         )
         return self._shown(await self._found(name))
 
@@ -160,7 +159,10 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
             if new_client is not None:
                 raise WrongState(f"lease '{name}' has ended: it cannot be transferred")
             return self._shown(lease)
-        await self._lab.change(lambda draft: leasing.update(draft, name, change, new_client, str(caller)))
+        await self.change(
+            caller,
+            lambda draft: leasing.update(draft, name, change, new_client, str(caller), owner=caller.name),
+        )
         return self._shown(await self._found(name))
 
     @answer(Role.CLIENT)
@@ -175,7 +177,9 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
                     grpc.StatusCode.FAILED_PRECONDITION, f"lease '{name}' is released already", "WrongState"
                 )
             return Empty()
-        await self._lab.change(lambda draft: leasing.release_if_active(draft, name, str(caller)))
+        await self.change(
+            caller, lambda draft: leasing.release_if_active(draft, name, str(caller), owner=caller.name)
+        )
         return Empty()
 
     @answer(Role.CLIENT)
@@ -184,10 +188,11 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
     ) -> client_pb2.RotateTokenResponse:
         with refused_as(_INVALID):
             check_parent(request.parent, self._namespace)
-        token = await self._lab.change(
+        token = await self.change(
+            caller,
             lambda draft: identities.renew(
                 draft, self._tokens, self._namespace, Role.CLIENT, caller.name, str(caller), caller.token_id
-            )
+            ),
         )
         return client_pb2.RotateTokenResponse(token=token.text, expiry=timestamp(token.expires))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Final, Protocol
 
@@ -17,7 +17,7 @@ from jumpstarter_controller.runtime import boards, leasing
 from jumpstarter_controller.runtime.lab import Lab
 from jumpstarter_controller.runtime.listeners import Call, Listeners
 
-from .call import Failure, Service, answer, answer_stream
+from .call import Failure, Service, answer, answer_stream, refused_as
 from .conversions import (
     condition_to_proto,
     device_of,
@@ -53,8 +53,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         routes: Routes,
         max_tags: int,
     ) -> None:
-        super().__init__(authenticator)
-        self._lab = lab
+        super().__init__(authenticator, lab)
         self._listeners = listeners
         self._dialling = dialling
         self._routes = routes
@@ -67,8 +66,8 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         self, request: jumpstarter_pb2.RegisterRequest, caller: Principal
     ) -> jumpstarter_pb2.RegisterResponse:
         devices = tuple(map(device_of, request.reports))
-        await self._lab.change(
-            lambda draft: boards.register(draft, caller.name, dict(request.labels), devices)
+        await self.change(
+            caller, lambda draft: boards.register(draft, caller.name, dict(request.labels), devices)
         )
         return jumpstarter_pb2.RegisterResponse(uuid=self._dialling.exporter(caller.name).uid)
 
@@ -76,7 +75,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
     async def Unregister(
         self, request: jumpstarter_pb2.UnregisterRequest, caller: Principal
     ) -> jumpstarter_pb2.UnregisterResponse:
-        await self._lab.change(lambda draft: boards.unregister(draft, caller.name, request.reason))
+        await self.change(caller, lambda draft: boards.unregister(draft, caller.name, request.reason))
         return jumpstarter_pb2.UnregisterResponse()
 
     @answer(Role.EXPORTER)
@@ -84,10 +83,11 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         self, request: jumpstarter_pb2.ReportStatusRequest, caller: Principal
     ) -> jumpstarter_pb2.ReportStatusResponse:
         status = ExporterStatus.from_proto(request.status)
-        await self._lab.change(
+        await self.change(
+            caller,
             lambda draft: boards.report(
                 draft, caller.name, status, request.message, request.release_lease, str(caller)
-            )
+            ),
         )
         return jumpstarter_pb2.ReportStatusResponse()
 
@@ -98,7 +98,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         name = caller.name
         shown: jumpstarter_pb2.StatusResponse | None = None
         with self._lab.hub.watch("exporter", name) as watch:
-            await self._lab.change(partial(boards.connect, name=name))
+            await self.change(caller, partial(boards.connect, name=name))
             while not self._lab.closed:
                 self.check_again(caller)
                 lease = self._lab.holder(name)
@@ -112,7 +112,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
                     shown = message
                     yield message
                 if not await watch.changed(HEARTBEAT) and not self._lab.seen(name):
-                    await self._lab.change(partial(boards.touch, name=name))
+                    await self.change(caller, partial(boards.touch, name=name))
         raise Failure(grpc.StatusCode.UNAVAILABLE, "the controller shuts down; connect again")
 
     @answer_stream(Role.EXPORTER, with_metadata=True)
@@ -166,8 +166,8 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
             selector=selector_from_proto(request.selector),
         )
         name = leasing.new_name()
-        await self._lab.change(
-            lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
+        await self.change(
+            caller, lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
         )
         return jumpstarter_pb2.RequestLeaseResponse(name=name)
 
@@ -182,22 +182,19 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
     async def ReleaseLease(
         self, request: jumpstarter_pb2.ReleaseLeaseRequest, caller: Principal
     ) -> jumpstarter_pb2.ReleaseLeaseResponse:
-        message = "the lease was released"
-        if caller.role is Role.EXPORTER:
-            message = self._why_released(caller.name)
-            lease = await self._lab.lease(request.name)
-            if lease is None:
-                raise Failure(grpc.StatusCode.NOT_FOUND, f"lease '{request.name}' does not exist", "NotFound")
-            if lease.exporter != caller.name:
-                raise Failure(
-                    grpc.StatusCode.FAILED_PRECONDITION,
-                    f"lease '{request.name}' is not of exporter '{caller.name}'",
-                    "WrongState",
-                )
-        else:
-            await self._dialling.own_lease(request.name, caller)
-        release: Callable[..., None] = leasing.release_if_active
-        await self._lab.change(lambda draft: release(draft, request.name, str(caller), message))
+        name, release = request.name, leasing.release_if_active
+        if caller.role is Role.CLIENT:
+            await self._dialling.own_lease(name, caller)
+            await self.change(caller, lambda draft: release(draft, name, str(caller), owner=caller.name))
+            return jumpstarter_pb2.ReleaseLeaseResponse()
+        message, lease = self._why_released(caller.name), await self._lab.lease(name)
+        if lease is None:
+            raise Failure(grpc.StatusCode.NOT_FOUND, f"lease '{name}' does not exist", "NotFound")
+        with refused_as(grpc.StatusCode.FAILED_PRECONDITION):
+            leasing.require_exporter(lease, caller.name)
+            await self.change(
+                caller, lambda draft: release(draft, name, str(caller), message, exporter=caller.name)
+            )
         return jumpstarter_pb2.ReleaseLeaseResponse()
 
     def _why_released(self, exporter: str) -> str:

@@ -27,8 +27,7 @@ class LabService(Service, lab_pb2_grpc.LabServiceServicer):
     def __init__(
         self, authenticator: Authenticator, lab: Lab, passages: Passages, namespace: str, labels: Labels
     ) -> None:
-        super().__init__(authenticator)
-        self._lab = lab
+        super().__init__(authenticator, lab)
         self._passages = passages
         self._namespace = namespace
         self._labels = labels

@@ -1,0 +1,205 @@
+"""Operations that are under way while an administrator takes away what allows them.
+
+The lab's loop is held while it writes, so that what comes meanwhile waits in a known order: the administrator first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from jumpstarter_controller.runtime.draft import Draft
+from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
+
+from .peers import AVAILABLE, ROOT, ClientPeer, ExporterPeer, Peer, TestLab, refusal
+
+pytestmark = pytest.mark.anyio
+
+CLIENT, EXPORTER, ADMINISTRATOR = lab_pb2.ROLE_CLIENT, lab_pb2.ROLE_EXPORTER, lab_pb2.ROLE_ADMINISTRATOR
+LIST = client_pb2.ListLeasesRequest(parent=ROOT)
+RENEW = client_pb2.RotateTokenRequest(parent=ROOT)
+
+Calls = list[Coroutine[Any, Any, Any]]
+
+
+@asynccontextmanager
+async def busy(lab: TestLab, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Any]]:
+    """A lab whose loop writes as long as the block runs. What the block gets sends a call and waits until it is queued."""
+    runtime = lab.running.lab
+    released, writing = asyncio.Event(), asyncio.Event()
+    commit = runtime.journal.commit
+
+    async def wait(draft: Draft) -> None:
+        writing.set()
+        await released.wait()
+        await commit(draft)
+
+    monkeypatch.setattr(runtime.journal, "commit", wait)
+    runtime.note("test", "test", "test")
+    await writing.wait()
+
+    arrived, change = asyncio.Event(), runtime.change
+
+    async def noticed(operation: Callable[[Draft], Any]) -> Any:
+        arrived.set()
+        return await change(operation)
+
+    monkeypatch.setattr(runtime, "change", noticed)
+
+    async def queued(call: Any) -> asyncio.Task[Any]:
+        arrived.clear()
+        task = asyncio.ensure_future(call)
+        waiting = asyncio.ensure_future(arrived.wait())
+        await asyncio.wait({task, waiting}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        return task
+
+    try:
+        yield queued
+    finally:
+        released.set()
+
+
+def rotation(lab: TestLab, role: int, name: str) -> Any:
+    request = lab_pb2.RotateIdentityRequest(role=role, name=name)  # type: ignore[arg-type]
+    return lab.admin.ask(lab.admin.admin.RotateIdentity, request)
+
+
+async def works(lab: TestLab, token: str) -> bool:
+    peer = ClientPeer(lab.channel, "Client", "alice", token)
+    try:
+        await peer.ask(peer.clients.ListLeases, LIST)
+    except Exception:  # noqa: BLE001 - refused
+        return False
+    return True
+
+
+async def test_renewals_under_way_while_the_administrator_rotates_give_no_token_that_stays(
+    lab: TestLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await lab.client()
+    async with busy(lab, monkeypatch) as queued:
+        before = [await queued(alice.ask(alice.clients.RotateToken, RENEW)) for _ in range(4)]
+        rotated = await queued(rotation(lab, CLIENT, "alice"))
+        after = [await queued(alice.ask(alice.clients.RotateToken, RENEW)) for _ in range(4)]
+    assert await works(lab, (await rotated).token)
+    for task in before:
+        assert not await works(lab, (await task).token)
+    for task in after:
+        assert "the token is revoked" in (await refusal(task))[1]
+
+
+async def test_renewals_in_any_order_beside_a_rotation_give_no_token_that_stays(lab: TestLab) -> None:
+    alice = await lab.client()
+    asked = [alice.ask(alice.clients.RotateToken, RENEW) for _ in range(8)]
+    rotated, *renewed = await asyncio.gather(rotation(lab, CLIENT, "alice"), *asked, return_exceptions=True)
+    assert await works(lab, rotated.token)
+    tokens = [each.token for each in renewed if not isinstance(each, BaseException)]
+    assert [await works(lab, token) for token in tokens] == [False] * len(tokens)
+
+
+async def leased(lab: TestLab) -> tuple[ExporterPeer, ClientPeer, ClientPeer, client_pb2.Lease]:
+    board = await lab.exporter(board="rpi")
+    alice, bob = await lab.client(), await lab.client("bob")
+    return board, alice, bob, await alice.until_ready(await alice.create("board=rpi"))
+
+
+def transfer(lab: TestLab, lease: client_pb2.Lease) -> Any:
+    request = lab_pb2.TransferLeaseRequest(name=lease.name, client=f"{ROOT}/clients/bob")
+    return lab.admin.ask(lab.admin.admin.TransferLease, request)
+
+
+async def test_updates_of_the_old_owner_do_not_take_a_transferred_lease_back(
+    lab: TestLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, alice, bob, lease = await leased(lab)
+    back = client_pb2.Lease(name=lease.name, client=f"{ROOT}/clients/alice")
+    longer = client_pb2.Lease(name=lease.name)
+    longer.duration.FromSeconds(7200)
+    async with busy(lab, monkeypatch) as queued:
+        moved = await queued(transfer(lab, lease))
+        late = [
+            await queued(alice.update(each)) for each in (back, client_pb2.Lease(name=lease.name), longer)
+        ]
+        late.append(await queued(alice.delete(lease.name)))
+        release = jumpstarter_pb2.ReleaseLeaseRequest(name=lease.name.rpartition("/")[2])
+        late.append(await queued(alice.ask(alice.controller.ReleaseLease, release)))
+    assert (await moved).client == f"{ROOT}/clients/bob"
+    for task in late:
+        assert "permission denied" in (await refusal(task))[1]
+    now = await bob.get(lease.name)
+    assert (now.client, now.duration.seconds) == (f"{ROOT}/clients/bob", 600)
+
+
+async def test_what_a_revoked_caller_has_under_way_changes_nothing(
+    lab: TestLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, alice, bob, lease = await leased(lab)
+    eve = Peer(lab.channel, "Administrator", "eve", (await lab.identity(ADMINISTRATOR, "eve")).token)
+    admin, controller = eve.admin, board.controller
+    report = jumpstarter_pb2.ReportStatusRequest(status=AVAILABLE, release_lease=True)
+    policy = lab_pb2.Policy(name="mine", exporter_selector="")
+    calls: list[tuple[Any, Any, Any]] = [
+        (bob, bob.clients.CreateLease, create_request()),
+        (
+            bob,
+            bob.controller.RequestLease,
+            jumpstarter_pb2.RequestLeaseRequest(duration=Duration(seconds=60)),
+        ),
+        (alice, alice.clients.UpdateLease, client_pb2.UpdateLeaseRequest(lease=lease)),
+        (alice, alice.clients.DeleteLease, client_pb2.DeleteLeaseRequest(name=lease.name)),
+        (board, controller.Register, jumpstarter_pb2.RegisterRequest(labels={"jumpstarter.dev/x": "y"})),
+        (board, controller.ReportStatus, report),
+        (board, controller.Unregister, jumpstarter_pb2.UnregisterRequest()),
+        (
+            board,
+            controller.ReleaseLease,
+            jumpstarter_pb2.ReleaseLeaseRequest(name=lease.name.rpartition("/")[2]),
+        ),
+        (eve, admin.CreateIdentity, lab_pb2.CreateIdentityRequest(role=ADMINISTRATOR, name="mallory")),
+        (eve, admin.IssueCredential, lab_pb2.IssueCredentialRequest(role=ADMINISTRATOR, name="admin")),
+        (eve, admin.RotateIdentity, lab_pb2.RotateIdentityRequest(role=CLIENT, name="alice")),
+        (eve, admin.DeleteIdentity, lab_pb2.DeleteIdentityRequest(role=CLIENT, name="alice")),
+        (eve, admin.SetExporterEnabled, lab_pb2.SetExporterEnabledRequest(name="board-1")),
+        (eve, admin.EndLease, lab_pb2.EndLeaseRequest(name=lease.name)),
+        (
+            eve,
+            admin.TransferLease,
+            lab_pb2.TransferLeaseRequest(name=lease.name, client=f"{ROOT}/clients/bob"),
+        ),
+        (eve, admin.PutPolicy, policy),
+        (eve, admin.DeletePolicy, lab_pb2.DeletePolicyRequest(name="kept")),
+    ]
+    await lab.admin.ask(
+        lab.admin.admin.PutPolicy,
+        lab_pb2.Policy(name="kept", rules=[lab_pb2.PolicyRule(client_selectors=[""])]),
+    )
+    async with busy(lab, monkeypatch) as queued:
+        for role, name in ((CLIENT, "alice"), (CLIENT, "bob"), (EXPORTER, "board-1"), (ADMINISTRATOR, "eve")):
+            await queued(rotation(lab, role, name))
+        records = lab.running.lab.records
+        before = (
+            dict(records.leases),
+            dict(records.exporters),
+            dict(records.policies),
+            dict(records.clients),
+        )
+        late = [await queued(peer.ask(method, request)) for peer, method, request in calls]
+    for task in late:
+        assert "the token is revoked" in (await refusal(task))[1]
+    leases, exporters, policies, clients = before
+    assert dict(records.leases) == leases
+    assert {name: each.labels for name, each in records.exporters.items()} == {
+        name: each.labels for name, each in exporters.items()
+    }
+    assert (dict(records.policies), dict(records.clients)) == (policies, clients)
+
+
+def create_request() -> client_pb2.CreateLeaseRequest:
+    lease = client_pb2.Lease(selector="board=rpi")
+    lease.duration.FromSeconds(60)
+    return client_pb2.CreateLeaseRequest(parent=ROOT, lease=lease)
