@@ -80,12 +80,14 @@ class ListenRequest(_message.Message):
     def __init__(self, lease_name: _Optional[str] = ...) -> None: ...
 
 class ListenResponse(_message.Message):
-    __slots__ = ("router_endpoint", "router_token")
+    __slots__ = ("router_endpoint", "router_token", "client_name")
     ROUTER_ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     ROUTER_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_NAME_FIELD_NUMBER: _ClassVar[int]
     router_endpoint: str
     router_token: str
-    def __init__(self, router_endpoint: _Optional[str] = ..., router_token: _Optional[str] = ...) -> None: ...
+    client_name: str
+    def __init__(self, router_endpoint: _Optional[str] = ..., router_token: _Optional[str] = ..., client_name: _Optional[str] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ()
