@@ -2,11 +2,12 @@
 
 What holds for every hook:
 
-* It runs on a pseudo terminal in a session of its own, so that tools buffer by line and the whole process
-  group can be ended. It reads nothing: its input is at the end at once.
+* It runs on a pseudo terminal in a session of its own, so that tools buffer by line. It reads nothing: its input is at the
+  end at once.
 * Each line it prints becomes one log record, at the time it is printed.
-* It has ended when `run_hook` returns. After its time-out it gets SIGTERM, and SIGKILL 5 s later.
-* Processes that it leaves behind in the background live on, but nobody waits for them or reads their output.
+* It has ended when `run_hook` returns. After its time-out it and all that it started get SIGTERM, and SIGKILL 5 s later.
+* It does not outlive its exporter, however that ends: a program beside it (`guard`) sees to that.
+* Processes that it leaves behind in the background when it ends live on, but nobody waits for them or reads their output.
 
 The interpreter: ``exec`` if given; else a script that is one line naming an existing file runs with Python
 (``.py``) or ``/bin/sh``; any other text is ``/bin/sh -c`` text, as in Jumpstarter 0.9.
@@ -19,6 +20,7 @@ import errno
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -30,8 +32,11 @@ from typing import BinaryIO, Final
 
 from jumpstarter.connection.environment import session_environment
 
-TERMINATION_GRACE = 5.0
-"""Seconds between SIGTERM and SIGKILL for a hook that ran out of time."""
+from . import guard
+from .guard import GRACE
+
+#: Seconds for a guard to end its hook: longer than it takes in any case.
+GUARD_TIMEOUT: Final = GRACE + 10.0
 
 
 class OnFailure(Enum):
@@ -116,7 +121,7 @@ class Interrupt:
             process = self._process
         if process is not None:
             # The caller does not wait for a hook that takes its time to end.
-            threading.Thread(target=_end_group, args=(process,), name="hook interrupt", daemon=True).start()
+            threading.Thread(target=_end, args=(process,), name="hook interrupt", daemon=True).start()
 
     def attach(self, process: subprocess.Popen[bytes]) -> None:
         """The hook runs as *process*."""
@@ -135,48 +140,85 @@ def run_hook(
 ) -> HookResult:
     """Run *hook* to its end; *log* gets each line of its output. Raises for nothing the hook does."""
     interrupt = interrupt or Interrupt()
-    with _pty() as (terminal, ours):
+    with contextlib.ExitStack() as stack:
+        terminal, ours = stack.enter_context(_pty())
+        holder, other_end = (stack.enter_context(end) for end in socket.socketpair())
         try:
-            process = subprocess.Popen(
-                hook.command(),
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=terminal,
-                stderr=terminal,
-                start_new_session=True,
-            )
+            process = _start(hook, environment, terminal, other_end)
         except (OSError, ValueError) as error:
             return HookResult(f"{hook.name} hook cannot be started: {error}")
         try:
             terminal.close()
+            other_end.close()
             with _lines_logged(ours, log):
                 interrupt.attach(process)
-                result = _wait(hook, process)
+                result = _wait(hook, process, holder)
                 return HookResult(f"{hook.name} hook was ended early") if interrupt.requested else result
         finally:
             # Whatever goes wrong above, nothing of the hook stays.
             if process.returncode is None:
-                _end_group(process)
+                _end(process)
 
 
-def _wait(hook: Hook, process: subprocess.Popen[bytes]) -> HookResult:
+def _start(
+    hook: Hook, environment: Mapping[str, str], terminal: BinaryIO, other_end: socket.socket
+) -> subprocess.Popen[bytes]:
+    """Start *hook* below a guard, which has *other_end*. Raises OSError, ValueError."""
+    descriptor = other_end.fileno()
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(guard.__file__), str(descriptor), *hook.command()],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=terminal,
+        pass_fds=(descriptor,),
+        start_new_session=True,
+    )
+
+
+def _wait(hook: Hook, process: subprocess.Popen[bytes], holder: socket.socket) -> HookResult:
     try:
-        code = process.wait(hook.timeout)
+        process.wait(hook.timeout)
     except subprocess.TimeoutExpired:
-        _end_group(process)
+        _end(process)
         return HookResult(f"{hook.name} hook timed out after {hook.timeout:g} s")
-    if code < 0:
-        return HookResult(f"{hook.name} hook was ended by {signal.Signals(-code).name}")
+    return _result(hook, _told(holder))
+
+
+def _told(holder: socket.socket) -> str:
+    """What a guard that has ended has written; nothing if somebody ended it."""
+    holder.setblocking(False)
+    with contextlib.suppress(OSError):
+        return holder.recv(4096).decode(errors="replace")
+    return ""
+
+
+def _result(hook: Hook, told: str) -> HookResult:
+    """What the guard *told* of the end of *hook*."""
+    if told.startswith("!"):
+        return HookResult(f"{hook.name} hook cannot be started: {told[1:]}")
+    if not told:
+        return HookResult(f"{hook.name} hook was ended from outside")
+    if (code := int(told)) < 0:
+        return HookResult(f"{hook.name} hook was ended by {_name(-code)}")
     return HookResult(f"{hook.name} hook failed with exit code {code}") if code else HookResult()
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    for signum in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signum)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(TERMINATION_GRACE)
-            return
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time signals have none
+        return f"signal {number}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Have the guard *process* end its hook, and wait for both."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GUARD_TIMEOUT)
+        return
+    process.kill()
+    process.wait()
 
 
 @contextlib.contextmanager

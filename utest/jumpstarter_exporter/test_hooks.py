@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import select
 import selectors
+import signal
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,9 @@ def test_j_is_on_the_path() -> None:
     [
         ("exit 3", "beforeLease hook failed with exit code 3"),
         ("kill -KILL $$", "beforeLease hook was ended by SIGKILL"),
+        ("kill -40 $$", "beforeLease hook was ended by signal 40"),
+        ("kill -TERM $$", "beforeLease hook was ended by SIGTERM"),
+        ("kill -KILL $PPID; exec sleep 600", "beforeLease hook was ended from outside"),
     ],
 )
 def test_failing_hook_says_how_it_ended(script: str, problem: str) -> None:
@@ -73,6 +79,82 @@ def test_hook_that_runs_too_long_is_ended_with_its_children() -> None:
     (pid,), problem = run("sleep 600 & echo $!; wait", timeout=3)
     assert problem == "beforeLease hook timed out after 3 s"
     eventually(lambda: not runs(int(pid)), timeout=60)
+
+
+def test_hook_that_runs_too_long_is_ended_with_children_that_moved_away() -> None:
+    lines, problem = run(f"{MOVED}; wait", timeout=3)
+    assert problem == "beforeLease hook timed out after 3 s"
+    assert_ended(lines)
+
+
+#: Three processes: one in the hook's group, one in a session of its own, and one whose parent has ended.
+MOVED = "sleep 600 & echo $!; setsid sh -c 'echo $$; exec sleep 600' & (setsid sh -c 'echo $$; exec sleep 600' &) ; sleep 1"
+
+
+def assert_ended(pids: Sequence[str]) -> None:
+    assert len(pids) == 3
+    eventually(lambda: not any(runs(int(pid)) for pid in pids), timeout=60)
+
+
+EXPORTER = f"""
+import os, threading
+from jumpstarter_exporter.hooks import Hook, run_hook
+hook = Hook("afterLease", \"\"\"{MOVED}; echo READY; exec sleep 600\"\"\")
+run_hook(hook, os.environ, lambda line: print(line, flush=True))
+"""
+
+#: The same with a process, told first, that has a copy of everything that the exporter has open.
+FORKING = EXPORTER.replace(
+    "run_hook(hook",
+    """
+import jumpstarter_exporter.hooks as hooks, signal
+wait = hooks._wait
+def fork_and_wait(*args):
+    if (copy := os.fork()) == 0:
+        os.close(1)
+        signal.pause()
+    print("copy", copy, flush=True)
+    return wait(*args)
+hooks._wait = fork_and_wait
+run_hook(hook""",
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_hook_dies_with_its_exporter(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", EXPORTER], stdout=subprocess.PIPE, text=True) as exporter:
+        assert exporter.stdout is not None
+        lines = list(iter(exporter.stdout.readline, "READY\n"))
+        exporter.send_signal(number)
+    assert_ended(lines)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="parent-death signals are Linux's")
+def test_hook_dies_with_its_exporter_although_a_copy_of_that_lives_on() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", FORKING], stdout=subprocess.PIPE, text=True
+    ) as exporter:
+        assert exporter.stdout is not None
+        lines = list(iter(exporter.stdout.readline, "READY\n"))
+        (copy,) = (line for line in lines if line.startswith("copy "))
+        exporter.kill()
+        try:
+            assert_ended([line for line in lines if line != copy])
+        finally:
+            os.kill(int(copy.split()[1]), signal.SIGKILL)
+
+
+def test_what_a_hook_left_behind_outlives_it() -> None:
+    (pid,), problem = run("setsid sleep 600 & echo $!")
+    try:
+        assert problem is None
+        assert runs(int(pid))
+    finally:
+        os.kill(int(pid), signal.SIGKILL)
+
+
+def test_broken_pipe_ends_a_command_of_a_hook_as_in_a_shell() -> None:
+    assert run("yes | head -n 1; echo end") == (["y", "end"], None)
 
 
 def runs(pid: int) -> bool:
