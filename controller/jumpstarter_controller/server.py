@@ -57,8 +57,9 @@ SERVER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.keepalive_permit_without_calls", 1),
     # A peer that vanished without a word must not look alive for long.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
 )
 
 
@@ -288,6 +289,7 @@ async def _start_ways(
         router_port = await _start_router(stack, settings, source, router)
         routers.insert(0, Router(settings.router.endpoint or _public(settings, router_port), own=True))
     listeners = Listeners()
+    cutters.append(listeners.forget)
     dialling = Dialling(lab, listeners)
     routes = RouterChoice(routers, tokens, lab.now)
     passages = Passages(authenticator, dialling, listeners, routes, PassageAuthority(data.passage_key()))

@@ -17,6 +17,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ logger = logging.getLogger(__name__)
 RELEASE_GRACE: Final = 5.0
 #: Seconds for the client of a lease whose hook failed to see why.
 FAILURE_GRACE: Final = 3.0
+#: Calls that are known again, more than a controller makes twice.
+REMEMBERED: Final = 256
+#: Seconds to reach the router; so long a client waits there.
+ROUTER_TIMEOUT: Final = 60.0
 #: Seconds for drivers to close.
 CLOSE_TIMEOUT: Final = 30.0
 
@@ -235,12 +240,16 @@ class LeaseSession:
     async def _listen(self, stack: ExitStack, session: Session, path: str) -> None:
         """Join every client with the session that dials, or comes by a passage. A controller that goes away is waited for."""
         client, passage_path = await self._open_passage(stack, session)
-        backoff = Backoff()
+        backoff, taken = Backoff(), _Taken()
         while True:
             try:
-                async for answer in self._link.listen(self.name, client):
-                    backoff.reset()
+                stream = self._link.listen(self.name, client)
+                await stream.initial_metadata()
+                backoff.reset()
+                async for answer in stream:
                     endpoint, token = answer.router_endpoint, answer.router_token
+                    if not taken.add(token):
+                        continue
                     if endpoint.startswith(JOINT_PREFIX):
                         joint = endpoint.removeprefix(JOINT_PREFIX)
                         self._carry(joint, join(joint, token, passage_path))
@@ -270,7 +279,25 @@ class LeaseSession:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
             await self._loop.sock_connect(sock, path)
-            await relay(await self._link.router(endpoint), token, sock)
+            router = await self._link.router(endpoint)
+            # After an outage gRPC would refuse the stream until its next attempt to connect, and the client would wait in vain.
+            async with asyncio.timeout(ROUTER_TIMEOUT):
+                await router.channel_ready()
+            await relay(router, token, sock)
+
+
+class _Taken:
+    """The tokens that were used: a controller that cannot know whether a call arrived makes it again."""
+
+    def __init__(self) -> None:
+        self._tokens: deque[str] = deque(maxlen=REMEMBERED)
+
+    def add(self, token: str) -> bool:
+        """False for one that is known."""
+        known = token in self._tokens
+        if not known:
+            self._tokens.append(token)
+        return not known
 
 
 async def first_of(*events: asyncio.Event, timeout: float | None = None) -> bool:

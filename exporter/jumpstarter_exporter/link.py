@@ -29,8 +29,23 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that one attempt of a call may take.
 CALL_TIMEOUT: Final = 30.0
-#: Seconds between attempts: the first wait, and the longest.
-BACKOFF: Final = (0.5, 30.0)
+#: Seconds between attempts: the first wait, and the longest. A controller that is not there costs nothing to ask, and one that is
+#: back should have its boards at once.
+BACKOFF: Final = (0.25, 2.0)
+
+#: Seconds between two lines of the log that tell of the same outage.
+TELL_INTERVAL: Final = 60.0
+
+#: Options of channels to controllers and routers: they are known to be broken within 20 s, and tried again every 2 s or so.
+#: gRPC adds chance to its waits. An attempt that gets no answer at all must not take longer than the network is away.
+RECONNECTING: Final = {
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.http2.ping_timeout_ms": 10_000,
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.min_reconnect_backoff_ms": 3_000,
+    "grpc.max_reconnect_backoff_ms": 2_000,
+}
 
 #: Seconds for which a joint that could not be reached is not tried again.
 UNREACHABLE: Final = 600.0
@@ -45,7 +60,7 @@ TRANSIENT: Final = (
 
 
 class Backoff:
-    """Waits that double, with a quarter of chance in them so that a lab's exporters do not all come back at once."""
+    """Waits that double, with half of chance in them so that a lab's exporters do not all come back at once."""
 
     def __init__(self) -> None:
         self._next = BACKOFF[0]
@@ -57,7 +72,7 @@ class Backoff:
     def next(self) -> float:
         """Seconds to wait now."""
         wait, self._next = self._next, min(self._next * 2, BACKOFF[1])
-        return wait * random.uniform(0.75, 1.25)
+        return wait * random.uniform(0.5, 1.0)
 
 
 class ControllerLink:
@@ -145,18 +160,19 @@ class ControllerLink:
         return await method(request, metadata=self._metadata, timeout=timeout)
 
     async def _call(self, method: Any, request: Any) -> Any:
-        backoff = Backoff()
+        backoff, tell_at = Backoff(), 0.0
         while True:
             try:
                 return await self._once(method, request, timeout=CALL_TIMEOUT)
             except grpc.aio.AioRpcError as error:
                 if error.code() not in TRANSIENT:
                     raise
-                wait = backoff.next()
-                logger.warning(
-                    "the controller is not there (%s): trying again in %.1f s", error.details(), wait
-                )
-                await asyncio.sleep(wait)
+                if (now := time.monotonic()) >= tell_at:
+                    logger.warning(
+                        "the controller is not there (%s): trying again until it is", error.details()
+                    )
+                    tell_at = now + TELL_INTERVAL
+                await asyncio.sleep(backoff.next())
 
 
 def _status_request(status: ExporterStatus, message: str) -> pb.ReportStatusRequest:
@@ -173,12 +189,7 @@ async def secure_channel(
     credentials = await ssl_channel_credentials(endpoint, tls)
     if calls is not None:
         credentials = with_call_credentials(credentials, calls)
-    # The lab's own reconnecting is the same as gRPC's; its waits are shorter, as people wait for boards.
-    options = {
-        "grpc.max_reconnect_backoff_ms": 10_000,
-        "grpc.initial_reconnect_backoff_ms": 200,
-        **grpc_options,
-    }
+    options = {**RECONNECTING, **grpc_options}
     return aio_secure_channel(endpoint, credentials, options)
 
 

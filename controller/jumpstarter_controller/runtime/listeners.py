@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 #: Dials that may wait for an exporter to take them.
 CAPACITY: Final = 64
+
+#: Seconds for which a call is given to the next listener, too: so long a client waits at the router. Whether the exporter has
+#: taken a call is not known. What is written into a connection may be lost, and a connection may be dead without a sign.
+HANDED_ON: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,16 +39,23 @@ class _Listener:
 
 
 class Listeners:
-    """One listener a lease. A new one takes the place of the old, which ends after what it had."""
+    """One listener a lease. A new one takes the place of the old, and is given the calls that may not have arrived.
 
-    def __init__(self) -> None:
+    So an exporter may hear of a call twice. *clock* gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._listeners: dict[str, _Listener] = {}
+        self._calls: dict[str, deque[tuple[float, Call]]] = {}
         self._arrival = asyncio.Condition()
 
     async def listen(self, lease: str, passage: str = "") -> AsyncIterator[Call]:
         """The calls for *lease*. *passage* is the client that the exporter has a passage open for, "" for none."""
         self._end(lease)
         listener = self._listeners[lease] = _Listener(passage)
+        for recent in self._recent(lease):
+            listener.calls.put_nowait(recent)
         async with self._arrival:
             self._arrival.notify_all()
         try:
@@ -78,7 +91,16 @@ class Listeners:
         if listener.calls.qsize() >= CAPACITY:
             raise Busy
         listener.calls.put_nowait(call)
+        self._calls.setdefault(lease, deque(maxlen=CAPACITY)).append((self._clock() + HANDED_ON, call))
         return True
+
+    def forget(self, lease: str) -> None:
+        """*lease* is over, or another client's: nobody waits for those who were called for it."""
+        self._calls.pop(lease, None)
+
+    def _recent(self, lease: str) -> list[Call]:
+        now = self._clock()
+        return [call for until, call in self._calls.get(lease, ()) if until > now]
 
     def close(self) -> None:
         """End all of them."""
@@ -88,4 +110,7 @@ class Listeners:
     def _end(self, lease: str) -> None:
         listener = self._listeners.pop(lease, None)
         if listener is not None:
+            # What is still in the line goes to the next listener.
+            while not listener.calls.empty():
+                listener.calls.get_nowait()
             listener.calls.put_nowait(None)

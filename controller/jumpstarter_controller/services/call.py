@@ -133,7 +133,10 @@ def answer_stream(*roles: Role, with_metadata: bool = False) -> Callable[..., An
         async def call(self: Service, request: Any, context: Context) -> AsyncIterator[Any]:
             try:
                 more = (dict(context.invocation_metadata() or ()),) if with_metadata else ()
-                async for message in method(self, request, await self.admit(context, roles), *more):
+                caller = await self.admit(context, roles)
+                # Whoever is answered knows that the controller is there, however long the first message takes.
+                await context.send_initial_metadata(())
+                async for message in method(self, request, caller, *more):
                     yield message
             except Exception as error:  # noqa: BLE001 - every error has a status
                 await abort(context, error)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
-from jumpstarter_controller.runtime.listeners import CAPACITY, Busy, Call, Listeners
+from jumpstarter_controller.runtime.listeners import CAPACITY, HANDED_ON, Busy, Call, Listeners
 
 pytestmark = pytest.mark.anyio
 
@@ -15,6 +16,16 @@ CALL = Call("router:8083", "token")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+async def listening(listeners: Listeners) -> tuple[Any, asyncio.Future[Call]]:
+    """A listener, and what it hears first."""
+    stream = listeners.listen("lease")
+    first = asyncio.ensure_future(anext(stream))
+    # It is registered before it waits for the first time.
+    await asyncio.sleep(0)
+    assert await listeners.wait_for("lease", 60)
+    return stream, first
 
 
 async def test_call_without_a_listener() -> None:
@@ -47,4 +58,46 @@ async def test_calls_that_nobody_takes_are_bounded_and_the_end_still_arrives() -
     with pytest.raises(Busy):
         listeners.call("lease", CALL)
     listeners.close()
-    assert len([call async for call in stream]) == CAPACITY
+    assert [call async for call in stream] == []
+
+
+async def test_a_call_that_may_not_have_arrived_goes_to_the_next_listener_too() -> None:
+    listeners = Listeners()
+    dead, first = await listening(listeners)
+    listeners.call("lease", CALL)
+    assert await first == CALL  # written into a connection; nobody knows whether it is dead
+    waits = Call("router:8083", "another")
+    listeners.call("lease", waits)
+    _, second = await listening(listeners)
+    assert await second == CALL
+    assert [call async for call in dead] == []
+
+
+async def test_calls_outlast_the_time_between_two_listeners() -> None:
+    listeners = Listeners()
+    dead, first = await listening(listeners)
+    listeners.call("lease", CALL)
+    await first
+    await dead.aclose()
+    assert not listeners.has("lease")
+    _, second = await listening(listeners)
+    assert await second == CALL
+
+
+@pytest.mark.parametrize("why", ["too old", "the lease is over"])
+async def test_calls_that_nobody_waits_for_are_not_handed_on(why: str) -> None:
+    now = 0.0
+    listeners = Listeners(lambda: now)
+    dead, first = await listening(listeners)
+    listeners.call("lease", CALL)
+    await first
+    await dead.aclose()
+    if why == "too old":
+        now = HANDED_ON + 1
+    else:
+        listeners.forget("lease")
+    stream, second = await listening(listeners)
+    fresh = Call("router:8083", "fresh")
+    listeners.call("lease", fresh)
+    assert await second == fresh
+    await stream.aclose()
