@@ -8,6 +8,8 @@ The order of things:
 4. The client ends the session, or the lease ends, or the exporter is stopped.
 5. afterLease hook; then the session is closed and its clients are cut.
 
+An exporter that died between 3 and 5 `finish`es the lease when it is back: fresh drivers, and 5.
+
 Everything that drivers and hooks do happens on threads: none of them can hold up the exporter's loop.
 """
 
@@ -18,7 +20,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,6 +37,7 @@ from jumpstarter.streams.relay import relay
 from .hooks import Hook, Interrupt, OnFailure, hook_environment, run_hook
 from .link import TRANSIENT, Backoff, ControllerLink
 from .passage import credentials, join
+from .record import Record, Unfinished
 from .reporter import Reporter
 from .setup import Setup
 from .standalone import HOOK_LOGGER, Hooks
@@ -75,6 +78,7 @@ class LeaseSession:
         reporter: Reporter,
         name: str,
         client: str,
+        record: Record,
     ) -> None:
         self.name = name
         self.client = client
@@ -84,6 +88,7 @@ class LeaseSession:
         self._hooks = hooks
         self._link = link
         self._reporter = reporter
+        self._record = record
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._relays: set[asyncio.Task[None]] = set()
@@ -99,20 +104,34 @@ class LeaseSession:
 
     async def run(self) -> Outcome:
         """From the start of the lease to its end."""
+        return await self._with_session(self._serve)
+
+    async def finish(self) -> Outcome:
+        """The end of a lease that an earlier process of this exporter did not come to: its afterLease hook, from the start."""
+        logger.warning(
+            "lease %s of %s was not finished when the exporter died: its afterLease hook runs now",
+            self.name,
+            self.client or "an unnamed client",
+        )
+        self._ended.set()
+        return await self._with_session(self._finish)
+
+    async def _with_session(self, work: Callable[[Session, str], Awaitable[Outcome]]) -> Outcome:
+        """*work*, with fresh drivers and their session; its clients can come until it has ended."""
         stack = ExitStack()
         try:
             session, path, hook_path = await to_thread.run_sync(self._open, stack)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the exporter goes on
             await to_thread.run_sync(stack.close)
             return await self._refuse(f"the drivers cannot be started: {error}")
-        listening = asyncio.create_task(self._listen(stack, session, path))
+        listening = None if self.gone.is_set() else asyncio.create_task(self._listen(stack, session, path))
         try:
-            return await self._serve(session, hook_path)
+            return await work(session, hook_path)
         finally:
-            listening.cancel()
-            for task in self._relays:
+            tasks = [*self._relays, *([listening] if listening else [])]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(listening, *self._relays, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._close(stack)
 
     def _open(self, stack: ExitStack) -> tuple[Session, str, str]:
@@ -120,6 +139,9 @@ class LeaseSession:
         session = stack.enter_context(
             Session(root_device=device, labels=dict(self._setup.labels), motd=self._setup.motd)
         )
+        if self._ended.is_set():
+            # Before anybody can look: clients take AVAILABLE for the end of the hook.
+            session.status.update(ExporterStatus.AFTER_LEASE_HOOK, "Running afterLease hook")
         session.on_end_session = lambda: self._call_soon(self._ended.set)
         path, hook_path = (str(stack.enter_context(session.serve_unix())) for _ in range(2))
         return session, path, hook_path
@@ -156,6 +178,8 @@ class LeaseSession:
         return Outcome(failed=True)
 
     async def _serve(self, session: Session, hook_path: str) -> Outcome:
+        """The lease, with the drivers of *session*."""
+        await self._remember()
         message = "Ready for commands"
         if self._hooks.before is not None:
             self._tell(session, ExporterStatus.BEFORE_LEASE_HOOK, "Running beforeLease hook")
@@ -179,10 +203,13 @@ class LeaseSession:
         return await self._finish(session, hook_path)
 
     async def _finish(self, session: Session, hook_path: str) -> Outcome:
+        """The end of the lease, with the drivers of *session*."""
         message = "Available for new lease"
         if self._hooks.after is not None:
             self._tell(session, ExporterStatus.AFTER_LEASE_HOOK, "Running afterLease hook")
+            await self._remember()
             problem = await self._run_hook(session, self._hooks.after, hook_path, LogSource.AFTER_LEASE_HOOK)
+            await self._forget()
             if problem and self._hooks.after.on_failure is not OnFailure.WARN:
                 return await self._fail(
                     session, self._hooks.after, ExporterStatus.AFTER_LEASE_HOOK_FAILED, problem
@@ -197,6 +224,7 @@ class LeaseSession:
     async def _fail(self, session: Session, hook: Hook, status: ExporterStatus, problem: str) -> Outcome:
         """A hook failed whose failure ends the lease. Its client learns why before the session is closed."""
         logger.error("lease %s: %s; onFailure is %s", self.name, problem, hook.on_failure.value)
+        await self._forget()
         session.status.update(status, problem)
         # The controller lets nobody in any more once it knows: a client that is on its way is to see what the hook printed.
         await first_of(self.gone, self.stopping, timeout=FAILURE_GRACE)
@@ -204,6 +232,16 @@ class LeaseSession:
         await self._release(status)
         await first_of(self.gone, self.stopping, timeout=RELEASE_GRACE)
         return Outcome(stop=hook.on_failure is OnFailure.EXIT)
+
+    async def _remember(self) -> None:
+        """Have the afterLease hook run for this lease, also by a process that comes after this one."""
+        if self._hooks.after is not None:
+            unfinished = Unfinished(self.name, self.client, ending=self._ended.is_set())
+            await to_thread.run_sync(self._record.write, unfinished)
+
+    async def _forget(self) -> None:
+        """The afterLease hook has run, or is not to run."""
+        await to_thread.run_sync(self._record.clear, self.name)
 
     def _tell(self, session: Session, status: ExporterStatus, message: str) -> None:
         session.status.update(status, message)

@@ -3,6 +3,8 @@
 It makes the board known to the controller, follows its lease, and runs one `LeaseSession` at a time. A controller that goes
 away, for however long, ends nothing: a session goes on, and when the controller is back the exporter registers again.
 
+A lease that an earlier process did not finish is finished first (see `record`): its afterLease hook runs before anything else.
+
 It is stopped by `stop`: at once, where the running session is closed with its afterLease hook and the lease stays the
 client's; or after the lease.
 """
@@ -27,6 +29,7 @@ from jumpstarter.session import Session
 
 from .lease import LeaseSession, Outcome
 from .link import TRANSIENT, Backoff, ControllerLink, controller_link
+from .record import Record, Unfinished
 from .reporter import Reporter
 from .setup import Setup, configured
 from .standalone import Hooks
@@ -49,7 +52,10 @@ class Exporter:
         self._hooks = hooks
         self._stop = asyncio.Event()
         self._after_lease = asyncio.Event()
+        self._record = Record(setup.record)
+        self._unfinished: Unfinished | None = None
         self._wanted: tuple[str, str] | None = None
+        self._told = asyncio.Event()
         self._changed = asyncio.Event()
         self._current: LeaseSession | None = None
         self._failures: deque[float] = deque(maxlen=setup.failure_detection.max_rapid_failures)
@@ -68,6 +74,7 @@ class Exporter:
             if self._current is not None:
                 self._current.stopping.set()
         self._changed.set()
+        self._told.set()
 
     async def run(self) -> int:
         """Serve until stopped.
@@ -76,6 +83,7 @@ class Exporter:
         does not take the exporter.
         """
         reports = await to_thread.run_sync(self._describe)
+        self._unfinished = await to_thread.run_sync(self._left_behind)
         backoff = Backoff()
         while True:
             try:
@@ -94,6 +102,14 @@ class Exporter:
         """The driver tree as clients will see it; the drivers are made for this, and closed again."""
         with Session(root_device=self._setup.make_device()) as session:
             return list(session.report().reports)
+
+    def _left_behind(self) -> Unfinished | None:
+        """The lease that an earlier process did not finish, if there is a hook that can."""
+        left = self._record.read()
+        if left is not None and self._hooks.after is None:
+            self._record.clear(left.lease)
+            return None
+        return left
 
     async def _run(self, link: ControllerLink, reports: list[Any]) -> int:
         reporter = Reporter(link)
@@ -127,10 +143,7 @@ class Exporter:
         while True:
             try:
                 await link.register(reports)
-                if self._current is None:
-                    reporter.report(ExporterStatus.AVAILABLE, "Exporter registered and available")
-                else:
-                    reporter.report(*reporter.last)
+                await self._report_first(link, reporter)
                 logger.info("registered as %s at %s", self._setup.name, self._setup.controller)
                 async for status in link.status():
                     backoff.reset()
@@ -144,6 +157,18 @@ class Exporter:
                 logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
             await asyncio.sleep(backoff.next())
 
+    async def _report_first(self, link: ControllerLink, reporter: Reporter) -> None:
+        """What the controller is told right after the exporter registered."""
+        if self._unfinished is not None:
+            # Told before the controller can think of a new lease.
+            ending, lease = self._unfinished.ending, self._unfinished.lease
+            status = ExporterStatus.AFTER_LEASE_HOOK if ending else ExporterStatus.BEFORE_LEASE_HOOK
+            await link.report(status, f"Coming back to lease {lease}")
+        elif self._current is None:
+            reporter.report(ExporterStatus.AVAILABLE, "Exporter registered and available")
+        else:
+            reporter.report(*reporter.last)
+
     def _want(self, lease: tuple[str, str] | None) -> None:
         self._wanted = lease
         if self._current is not None:
@@ -152,10 +177,13 @@ class Exporter:
             else:
                 self._current.belongs_to(lease[1])
         self._changed.set()
+        self._told.set()
 
     async def _serve(self, link: ControllerLink, reporter: Reporter) -> None:
         """Run a session for every lease, one after the other, until stopped."""
-        served: str | None = None
+        served, outcome = await self._finish_left(link, reporter)
+        if outcome is not None and self._ends(outcome):
+            return
         while not self._after_lease.is_set():
             self._changed.clear()
             if self._wanted is None or self._wanted[0] == served:
@@ -168,9 +196,37 @@ class Exporter:
                 return
             reporter.report(ExporterStatus.AVAILABLE, "Available for new lease")
 
+    async def _finish_left(
+        self, link: ControllerLink, reporter: Reporter
+    ) -> tuple[str | None, Outcome | None]:
+        """Finish the lease that an earlier process left, unless it goes on.
+
+        Gives its name, if the controller does not know yet that it is over, and how it went.
+        """
+        if self._unfinished is None:
+            return None, None
+        await self._told.wait()
+        left, wanted = self._unfinished, self._wanted
+        held = wanted is not None and wanted[0] == left.lease
+        if self._after_lease.is_set() or (held and not left.ending):
+            self._unfinished = None
+            return None, None
+        self._current = lease = self._lease(link, reporter, left.lease, left.client)
+        if not held:
+            lease.gone.set()
+        try:
+            outcome = await lease.finish()
+        finally:
+            self._current = self._unfinished = None
+        reporter.report(ExporterStatus.AVAILABLE, "Available for new lease")
+        return left.lease, outcome
+
+    def _lease(self, link: ControllerLink, reporter: Reporter, name: str, client: str) -> LeaseSession:
+        return LeaseSession(self._setup, self._hooks, link, reporter, name, client, self._record)
+
     async def _serve_lease(self, link: ControllerLink, reporter: Reporter, name: str, client: str) -> Outcome:
         logger.info("lease %s of %s begins", name, client or "an unnamed client")
-        self._current = LeaseSession(self._setup, self._hooks, link, reporter, name, client)
+        self._current = self._lease(link, reporter, name, client)
         if self._stop.is_set():
             self._current.stopping.set()
         try:

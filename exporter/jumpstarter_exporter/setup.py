@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jumpstarter.common.exceptions import ConfigurationError
@@ -20,7 +21,8 @@ class Setup:
     """`make_device` makes the drivers, new ones for every lease; `connect` gives a channel to the controller.
 
     `identity` is sent with every call of the controller, and is empty where the channel says who calls. `tls` and
-    `grpc_options` are for routers. `name` and `controller` are for messages. The rest is as in an exporter's file.
+    `grpc_options` are for routers. `name` and `controller` are for messages. `record` is the file that outlives the process, None
+    where there is none. The rest is as in an exporter's file.
     """
 
     make_device: Callable[[], Driver]
@@ -32,6 +34,7 @@ class Setup:
     name: str
     controller: str
     motd: str = ""
+    record: Path | None = None
     exit_on_lease_end: bool = False
     failure_detection: FailureDetectionConfigV1Alpha1 = field(default_factory=FailureDetectionConfigV1Alpha1)
 
@@ -41,6 +44,7 @@ def configured(config: ExporterConfigV1Alpha1) -> Setup:
     from jumpstarter.config.grpc import identity
 
     from .link import secure_channel
+    from .record import record_path
 
     async def connect() -> grpc.aio.Channel:
         endpoint, _ = require_controller(config)
@@ -57,6 +61,7 @@ def configured(config: ExporterConfigV1Alpha1) -> Setup:
         name=config.metadata.name,
         controller=config.endpoint or "",
         motd=config.motd or "",
+        record=record_path(config.endpoint or "", config.metadata.namespace or "", config.metadata.name),
         exit_on_lease_end=config.exitOnLeaseEnd,
         failure_detection=config.failure_detection,
     )

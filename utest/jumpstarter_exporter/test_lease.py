@@ -45,7 +45,7 @@ async def test_client_that_gave_its_lease_away_is_cut_off(tmp_path: Any) -> None
         async with asyncio.timeout(60), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             link: Any = Link(channel)
             unused: Any = None
-            lease = LeaseSession(unused, Hooks(), link, unused, "lease", "alice")
+            lease = LeaseSession(unused, Hooks(), link, unused, "lease", "alice", unused)
             tokens = authority.issue("lease", time.time())
             lease._carry("router", lease._relay("router", tokens[Side.EXPORTER], path))
             stream = channel.stream_stream("/jumpstarter.v1.RouterService/Stream")

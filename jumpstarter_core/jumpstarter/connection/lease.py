@@ -241,26 +241,26 @@ def _session(stub: Any, owned: bool, keeper: Keeper, notify: Report, log: Follow
     except BaseException:
         if owned and keeper.ended is None:
             with contextlib.suppress(JumpstarterException):  # the first error is the one that counts
-                _end_session(stub, log)
+                _end_session(stub, log, keeper)
         raise
     if owned and keeper.ended is None:
-        warning = _end_session(stub, log)
+        warning = _end_session(stub, log, keeper)
         if warning:
             notify(f"Warning: {warning}")
 
 
-def _end_session(stub: Any, log: Following) -> str:
+def _end_session(stub: Any, log: Following, keeper: Keeper) -> str:
     """`end_session`, with the afterLease hook's lines also where the connection broke that showed the log until now."""
     from jumpstarter.client.logs import follow
 
     if not log.ended.is_set():
-        return end_session(stub, log)
+        return end_session(stub, log, lambda: keeper.ended)
     with follow(stub, show_all=False, sources=(LogSource.AFTER_LEASE_HOOK,), quiet=True) as again:
         with contextlib.suppress(grpc.RpcError):
             status_of(
                 stub
             )  # so the exporter has had both requests, in this order: it keeps lines for whoever asks late
-        return end_session(stub, again)
+        return end_session(stub, again, lambda: keeper.ended)
 
 
 def describe(lab: Lab, held: Lease) -> Exporter:

@@ -120,17 +120,17 @@ def _may_come_back(error: grpc.RpcError) -> bool:
     return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-def end_session(stub: Any, log: Following) -> str:
+def end_session(stub: Any, log: Following, over: Callable[[], str | None] = lambda: None) -> str:
     """End the session, and wait for the exporter's afterLease hook and for its lines in *log*.
 
-    Gives the warning of a hook that failed without consequences, else "". An exporter that goes away meanwhile has no
-    more to say. Raises AfterLeaseHookFailed.
+    *over* says why there is nothing to wait for any more (else None). Gives the warning of a hook that failed without
+    consequences, else "". An exporter that goes away meanwhile has no more to say. Raises AfterLeaseHookFailed.
     """
     from jumpstarter.client.calls import end_session as end
 
     if not end(stub):
         return ""
-    answer = _wait_until_over(stub)
+    answer = _wait_until_over(stub, over)
     if answer is None:
         log.settle()
         return ""
@@ -141,8 +141,10 @@ def end_session(stub: Any, log: Following) -> str:
     return _hook_warning(str(answer.message)) if answer.status == ExporterStatus.AVAILABLE else ""
 
 
-def _wait_until_over(stub: Any) -> Any:
+def _wait_until_over(stub: Any, over: Callable[[], str | None]) -> Any:
+    """The status in which the session is over; None when it will not tell any more."""
     deadline = time.monotonic() + END_TIMEOUT
+    version = 0
     while time.monotonic() < deadline:
         try:
             answer = status_of(stub)
@@ -150,5 +152,8 @@ def _wait_until_over(stub: Any) -> Any:
             return None  # it has closed the session
         if answer.status in OVER:
             return answer
+        if answer.status_version < version or over() is not None:
+            return None  # a new session, of an exporter that was started anew and does not end the lease
+        version = answer.status_version
         time.sleep(POLL_INTERVAL)
     raise ConnectionError(f"the exporter's afterLease hook did not end within {END_TIMEOUT:g} s")

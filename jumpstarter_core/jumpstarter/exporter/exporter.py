@@ -7,10 +7,12 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from anyio import CancelScope
+from jumpstarter_exporter.record import record_path
 from jumpstarter_exporter.service import FAILED
 from jumpstarter_exporter.service import Exporter as Service
 from jumpstarter_exporter.setup import Setup, require_controller
@@ -59,6 +61,8 @@ class Exporter(Metadata):
         default_factory=FailureDetectionConfigV1Alpha1, init=False, repr=False
     )
     _names: tuple[str, str] = field(default=("of this program", "its channel's end"), init=False, repr=False)
+    #: The file that outlives the process; None where there is none.
+    _record: Path | None = field(default=None, init=False, repr=False)
     _exit_code: int | None = field(default=None, init=False, repr=False)
     #: Ends what runs, once it runs: gets `wait_for_lease_exit` and `should_unregister`.
     _end: Callable[[bool, bool], None] | None = field(default=None, init=False, repr=False)
@@ -169,6 +173,7 @@ class Exporter(Metadata):
             name=name,
             controller=controller,
             motd=self.motd or "",
+            record=self._record,
             exit_on_lease_end=self.exit_on_lease_end,
             failure_detection=self._failure_detection,
         )
@@ -216,4 +221,7 @@ def from_config(config: ExporterConfigV1Alpha1) -> Exporter:
     )
     exporter._failure_detection = config.failure_detection
     exporter._names = (config.metadata.name, config.endpoint or "")
+    exporter._record = record_path(
+        config.endpoint or "", config.metadata.namespace or "", config.metadata.name
+    )
     return exporter

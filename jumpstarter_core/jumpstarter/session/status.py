@@ -14,7 +14,8 @@ S = ExporterStatus
 TRANSITIONS: Final[dict[ExporterStatus, frozenset[ExporterStatus]]] = {
     S.UNSPECIFIED: frozenset({S.AVAILABLE}),
     S.OFFLINE: frozenset({S.AVAILABLE}),
-    S.AVAILABLE: frozenset({S.BEFORE_LEASE_HOOK, S.LEASE_READY}),
+    # AFTER_LEASE_HOOK: a lease whose exporter died is finished by the next one.
+    S.AVAILABLE: frozenset({S.BEFORE_LEASE_HOOK, S.LEASE_READY, S.AFTER_LEASE_HOOK}),
     S.BEFORE_LEASE_HOOK: frozenset(
         {S.LEASE_READY, S.BEFORE_LEASE_HOOK_FAILED, S.AFTER_LEASE_HOOK, S.AVAILABLE}
     ),
