@@ -2,18 +2,22 @@
 
 A `Proxy` never appears in the exporter's report: the driver it refers to, with everything below it, is
 reported a second time in the proxy's place, under the proxy's name and with the uuids of the originals. So
-calls reach the one instance.
+calls reach the one instance. In the exporter, too, a proxy passes on to its target whatever other drivers do with it.
 """
 
 from __future__ import annotations
 
 from abc import ABCMeta
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.suggestions import nearest
 from jumpstarter.driver import Driver
+from jumpstarter.driver.order import Reference
+
+from .forwarding import Forwarding, like
 
 __all__ = ["Composite", "CompositeInterface", "Proxy"]
 
@@ -32,12 +36,20 @@ class Composite(CompositeInterface, Driver):
     """A group of drivers; does nothing itself."""
 
 
-@dataclass(kw_only=True)
-class Proxy(Driver):
-    """Stands for another driver of the tree.
+@dataclass(kw_only=True, eq=False, repr=False)
+class Proxy(Forwarding, Reference, Driver):
+    """Stands for another driver of the tree, and behaves as that driver in the code of the driver that has it as a child.
 
     `ref` is the path of child names from the root to that driver, joined by dots: ``dutlink.power``.
+
+    The target is found when the tree is complete, before anything is served, and looked up anew by each use. From then on
+    attributes are read, set and deleted there, methods and streams are the target's, ``isinstance`` is true of its classes,
+    and it may be called, iterated or entered where the target may. Before that, as in ``__post_init__`` of a parent, a use
+    raises AttributeError. `close` does nothing: the target is closed once, by the driver that it is a child of, after the
+    drivers that refer to it.
     """
+
+    _own = frozenset({"ref", "enumerate", "close", "_root"})
 
     ref: str
 
@@ -59,7 +71,30 @@ class Proxy(Driver):
             )
         target = _target(self, name or self.ref, root, [])
         _refuse_cycles(target, root, [target], [f"{name} -> {self.ref}"])
+        self._root = root
+        object.__setattr__(self, "__class__", like(Proxy, target))
         return target.enumerate(root=root, parent=parent, name=name)
+
+    def close(self) -> None:
+        """Nothing: whoever has the target as a child closes it."""
+
+    def _referred(self) -> Driver | None:
+        root = self.__dict__.get("_root")
+        return None if root is None else _target(self, self.ref, root, [])
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached when the target, or this class while there is none yet, has no such attribute.
+        if (target := self._referred()) is not None:
+            return getattr(target, name)
+        raise AttributeError(
+            f"ref {self.ref!r} has no {name!r} yet: a driver that is a ref can be used when all drivers are made, "
+            "not while its parent is made (__post_init__)",
+            name=name,
+            obj=self,
+        )
+
+    def __repr__(self) -> str:
+        return f"Proxy(ref={self.ref!r})"
 
 
 def _target(proxy: Proxy, name: str, root: Driver, seen: list[Proxy]) -> Driver:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jumpstarter.driver import Driver, export
@@ -66,49 +66,49 @@ def __getattr__(name: str) -> Any:
     return PowerReading
 
 
-def _readings(is_on: bool) -> list[PowerReading]:
-    """Two measurements: a supply that is on is seen rising from 0 V to 5 V; one that is off stays at 0 V."""
+def _readings() -> list[PowerReading]:
+    """Two measurements of a supply that rises, whether it was switched on or not: tests of other drivers read them."""
     from .common import PowerReading
 
-    settled = PowerReading(voltage=5.0, current=2.0) if is_on else PowerReading(voltage=0.0, current=0.0)
-    return [PowerReading(voltage=0.0, current=0.0), settled]
+    return [PowerReading(voltage=0.0, current=0.0), PowerReading(voltage=5.0, current=2.0)]
 
 
 @dataclass(kw_only=True)
-class _Supply(PowerInterface, Driver):
-    """A supply in memory that remembers whether it is on."""
+class MockPower(PowerInterface, Driver):
+    """A supply in memory, whose methods are coroutines; it measures 0 V, 0 A, then 5 V, 2 A."""
 
-    _is_on: bool = field(default=False, init=False)
+    @export
+    async def on(self) -> None:
+        """Switch the supply on."""
+        self.logger.info("power on")
+
+    @export
+    async def off(self) -> None:
+        """Switch the supply off."""
+        self.logger.info("power off")
+
+    @export
+    async def read(self) -> AsyncGenerator[PowerReading, None]:
+        """Yield two measurements."""
+        for reading in _readings():
+            yield reading
+
+
+@dataclass(kw_only=True)
+class SyncMockPower(PowerInterface, Driver):
+    """`MockPower` with plain functions."""
 
     @export
     def on(self) -> None:
         """Switch the supply on."""
         self.logger.info("power on")
-        self._is_on = True
 
     @export
     def off(self) -> None:
         """Switch the supply off."""
         self.logger.info("power off")
-        self._is_on = False
-
-
-@dataclass(kw_only=True)
-class MockPower(_Supply):
-    """A supply in memory: remembers whether it is on, and measures 5 V, 2 A when it is."""
-
-    @export
-    async def read(self) -> AsyncGenerator[PowerReading, None]:
-        """Yield two measurements."""
-        for reading in _readings(self._is_on):
-            yield reading
-
-
-@dataclass(kw_only=True)
-class SyncMockPower(_Supply):
-    """`MockPower` with a plain generator for its measurements."""
 
     @export
     def read(self) -> Generator[PowerReading, None, None]:
         """Yield two measurements."""
-        yield from _readings(self._is_on)
+        yield from _readings()

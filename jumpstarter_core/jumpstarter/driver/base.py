@@ -12,6 +12,8 @@ from uuid import UUID
 
 from jumpstarter.common.metadata import CLIENT_LABEL, NAME_LABEL, Metadata
 
+from .order import closing_order, owned
+
 if TYPE_CHECKING:
     from .resources import ResourceStream
 
@@ -56,13 +58,16 @@ class Driver(Metadata, metaclass=ABCMeta):
         return {}
 
     def close(self) -> None:
-        """Release everything; called once, when the session ends. Children are closed too, each whatever befalls the others."""
-        for name, child in self.children.items():
-            close_logged(child, name)
+        """Release everything; called once, when the session ends.
+
+        Children are closed too, each whatever befalls the others; one that others refer to is closed after those.
+        """
+        for name in closing_order(self.children):
+            close_logged(self.children[name], name)
 
     def reset(self) -> None:
         """Bring the device back to its initial state. Children are reset too."""
-        for child in self.children.values():
+        for child in owned(self.children).values():
             child.reset()
 
     def enumerate(
