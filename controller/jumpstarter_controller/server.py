@@ -62,6 +62,16 @@ SERVER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     ("grpc.http2.ping_timeout_ms", 10_000),
 )
 
+#: The controller finds within ten seconds whoever vanished, or was stopped: the board would be offered, the waiter served.
+CONTROLLER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
+    *(option for option in SERVER_OPTIONS if not option[0].startswith("grpc.keepalive_time")),
+    ("grpc.keepalive_time_ms", 4_000),
+    ("grpc.keepalive_timeout_ms", 6_000),
+    # It is this one that ends the connection (gRPC 1.85), and it is a minute by default.
+    ("grpc.http2.ping_timeout_ms", 6_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
 
 @dataclass(frozen=True)
 class RunningLab:
@@ -105,7 +115,7 @@ async def serve(
         await _ensure_administrator(lab, tokens, settings.namespace, data)
         authenticator = TokenAuthenticator(tokens, lab_directory(lab), settings.namespace)
         ways = await _start_ways(stack, settings, data, source, lab, authenticator, cutters)
-        server = grpc.aio.server(options=SERVER_OPTIONS)
+        server = grpc.aio.server(options=CONTROLLER_OPTIONS)
         # The port is needed for the endpoint, the endpoint for the services: so the port first.
         port = _bind(server, settings.listen, server_credentials(source), "listen, --listen")
         endpoint = settings.endpoints[0] if settings.endpoints else _public(settings, port)

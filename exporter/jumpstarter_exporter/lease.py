@@ -83,6 +83,8 @@ class LeaseSession:
         self.name = name
         self.client = client
         self.gone = asyncio.Event()
+        self._fenced = False
+        self._stop_after_hook = Interrupt()
         self.stopping = asyncio.Event()
         self._setup = setup
         self._hooks = hooks
@@ -92,6 +94,12 @@ class LeaseSession:
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._relays: set[asyncio.Task[None]] = set()
+
+    def fence(self) -> None:
+        """Another process serves the board: end at once, and leave its hooks to that one."""
+        self._fenced = True
+        self.gone.set()
+        self._stop_after_hook()
 
     def belongs_to(self, client: str) -> None:
         """The lease is *client*'s now. Whoever had it before is cut off, also where a router does not know of it."""
@@ -205,10 +213,16 @@ class LeaseSession:
     async def _finish(self, session: Session, hook_path: str) -> Outcome:
         """The end of the lease, with the drivers of *session*."""
         message = "Available for new lease"
+        if self._fenced:
+            return Outcome()
         if self._hooks.after is not None:
             self._tell(session, ExporterStatus.AFTER_LEASE_HOOK, "Running afterLease hook")
             await self._remember()
-            problem = await self._run_hook(session, self._hooks.after, hook_path, LogSource.AFTER_LEASE_HOOK)
+            problem = await self._run_hook(
+                session, self._hooks.after, hook_path, LogSource.AFTER_LEASE_HOOK, self._stop_after_hook
+            )
+            if self._fenced:
+                return Outcome()
             await self._forget()
             if problem and self._hooks.after.on_failure is not OnFailure.WARN:
                 return await self._fail(

@@ -18,6 +18,7 @@ import grpc
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials, with_call_credentials
 from jumpstarter.common.passages import PASSAGE_METADATA_KEY
+from jumpstarter.common.registrations import REPLACES_KEY, SESSION_KEY
 from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 from jumpstarter_protocol import jumpstarter_pb2_grpc, lab_pb2, lab_pb2_grpc
@@ -82,14 +83,29 @@ class ControllerLink:
         self._setup = setup
         self._stub: Any = jumpstarter_pb2_grpc.ControllerServiceStub(channel)  # type: ignore[no-untyped-call]
         self._lab: Any = lab_pb2_grpc.LabServiceStub(channel)  # type: ignore[no-untyped-call]
-        self._metadata = setup.identity
+        self._identity = setup.identity
+        self._session = ""
+        #: Where the process was that the last registration has replaced, None if there was none.
+        self.replaced: str | None = None
         self._routers: dict[str, grpc.aio.Channel] = {}
         self._no_passage_until = 0.0
 
+    @property
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (*self._identity, (SESSION_KEY, self._session)) if self._session else tuple(self._identity)
+
     async def register(self, reports: Iterable[pb.DriverInstanceReport]) -> str:
-        """Make the exporter and its drivers known; gives its uuid."""
+        """Make the exporter and its drivers known; gives its uuid. Refused as SUPERSEDED while a newer process is there."""
         request = pb.RegisterRequest(labels=self._setup.labels, reports=list(reports))
-        return str((await self._call(self._stub.Register, request)).uuid)
+        return str((await self._call(self._register, request)).uuid)
+
+    async def _register(self, request: pb.RegisterRequest, **options: Any) -> pb.RegisterResponse:
+        call = self._stub.Register(request, **options)
+        response: pb.RegisterResponse = await call
+        told = {key: str(value) for key, value in await call.trailing_metadata() or ()}
+        self._session = told.get(SESSION_KEY, "")
+        self.replaced = told.get(REPLACES_KEY)
+        return response
 
     async def unregister(self, reason: str) -> None:
         """Leave. One attempt: whoever stops does not wait for a controller."""

@@ -6,7 +6,9 @@ import asyncio
 import logging
 
 import grpc
+from jumpstarter.client.lab import refusal_kind
 from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.common.registrations import SUPERSEDED
 
 from .link import ControllerLink
 
@@ -33,6 +35,8 @@ class Reporter:
             try:
                 await self._link.report(status, message)
             except grpc.aio.AioRpcError as error:
+                if refusal_kind(error) == SUPERSEDED:
+                    continue  # the newer process speaks for the exporter
                 logger.error("the controller refused the status %s: %s", status, error.details())
             finally:
                 self._queue.task_done()

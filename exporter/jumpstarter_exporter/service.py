@@ -17,13 +17,14 @@ import signal
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from anyio import to_thread
-from jumpstarter.client.lab import is_refusal
+from jumpstarter.client.lab import is_refusal, refusal_kind
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError
+from jumpstarter.common.registrations import SUPERSEDED
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.session import Session
 
@@ -35,6 +36,9 @@ from .setup import Setup, configured
 from .standalone import Hooks
 
 logger = logging.getLogger(__name__)
+
+#: Seconds between two looks whether the process that runs the exporter is still there.
+STAND_BY: Final = 5.0
 
 #: Exit code of an exporter whose hook asked for its end, or whose drivers failed again and again.
 FAILED = 1
@@ -61,6 +65,7 @@ class Exporter:
         self._failures: deque[float] = deque(maxlen=setup.failure_detection.max_rapid_failures)
         self._exit_code = 0
         self._leaves = True
+        self._superseded = False
 
     def stop(self, *, after_lease: bool = False, leave: bool = True) -> None:
         """End the service: at once, or when the lease that runs has ended.
@@ -128,7 +133,7 @@ class Exporter:
             await asyncio.gather(following, serving, return_exceptions=True)
             await reporter.flush(timeout=5)
             reporting.cancel()
-            if self._leaves:
+            if self._leaves and not self._superseded:
                 await self._leave(link)
         return self._exit_code
 
@@ -144,11 +149,15 @@ class Exporter:
             try:
                 await link.register(reports)
                 await self._report_first(link, reporter)
-                logger.info("registered as %s at %s", self._setup.name, self._setup.controller)
+                self._registered(link)
                 async for status in link.status():
                     backoff.reset()
                     self._want((status.lease_name, status.client_name) if status.leased else None)
             except grpc.aio.AioRpcError as error:
+                if refusal_kind(error) == SUPERSEDED:
+                    self._stand_by(error.details() or "")
+                    await asyncio.sleep(STAND_BY)
+                    continue
                 if error.code() not in (*TRANSIENT, grpc.StatusCode.UNKNOWN) or _is_refusal(error):
                     raise ExporterRefused(
                         f"the controller at {self._setup.controller} refuses exporter "
@@ -168,6 +177,30 @@ class Exporter:
             reporter.report(ExporterStatus.AVAILABLE, "Exporter registered and available")
         else:
             reporter.report(*reporter.last)
+
+    def _registered(self, link: ControllerLink) -> None:
+        self._superseded = False
+        logger.info("registered as %s at %s", self._setup.name, self._setup.controller)
+        if link.replaced is not None:
+            logger.warning(
+                "another process (at %s) ran exporter '%s' until now: it stands by from now on; end one of the two",
+                link.replaced,
+                self._setup.name,
+            )
+
+    def _stand_by(self, reason: str) -> None:
+        """Let go of the board: a newer process has it. Not an end, or two supervisors would restart both for ever."""
+        if self._superseded:
+            return
+        self._superseded = True
+        logger.warning(
+            "%s: this process stands by, and takes the board back when that one is gone; end one of the two",
+            reason,
+        )
+        self._wanted = None
+        if self._current is not None:
+            self._current.fence()
+        self._changed.set()
 
     def _want(self, lease: tuple[str, str] | None) -> None:
         self._wanted = lease
@@ -194,7 +227,8 @@ class Exporter:
             outcome = await self._serve_lease(link, reporter, *self._wanted)
             if self._ends(outcome):
                 return
-            reporter.report(ExporterStatus.AVAILABLE, "Available for new lease")
+            if not self._superseded:
+                reporter.report(ExporterStatus.AVAILABLE, "Available for new lease")
 
     async def _finish_left(
         self, link: ControllerLink, reporter: Reporter
@@ -249,7 +283,7 @@ class Exporter:
             )
             self._exit_code = FAILED
             return True
-        return self._setup.exit_on_lease_end and not outcome.failed
+        return self._setup.exit_on_lease_end and not (outcome.failed or self._superseded)
 
     def _fails_rapidly(self) -> bool:
         now = time.monotonic()

@@ -13,6 +13,7 @@ from .errors import (
     NotFound,
     NotPermitted,
     Refused,
+    Superseded,
     WrongState,
 )
 from .exporters import OFFLINE_AFTER, PASSING_STATUSES, READY_STATUSES, Device, Exporter
@@ -50,6 +51,7 @@ __all__ = [
     "Reason",
     "Refused",
     "Role",
+    "Superseded",
     "TimeChange",
     "Token",
     "WrongState",

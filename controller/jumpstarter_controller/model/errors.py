@@ -8,7 +8,8 @@
     ├── AlreadyExists      the name is taken
     ├── NotPermitted       it is not the caller's to ask for, or no access policy allows it
     └── WrongState         it does not fit the state of the lease or exporter
-        └── ExporterTaken  another lease holds the exporter
+        ├── ExporterTaken  another lease holds the exporter
+        └── Superseded     another process has registered as the exporter since
 
 Services map them to gRPC status codes; nothing here knows about them.
 """
@@ -44,3 +45,7 @@ class WrongState(Refused):
 
 class ExporterTaken(WrongState):
     """Raised when an exporter would get a second holder."""
+
+
+class Superseded(WrongState):
+    """Raised when a process speaks for an exporter as which another one has registered since."""

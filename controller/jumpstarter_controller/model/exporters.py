@@ -33,7 +33,11 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """A board's exporter. *devices* is None until it registers; *last_seen* is when it was last heard of."""
+    """A board's exporter. *devices* is None until it registers; *last_seen* is when it was last heard of.
+
+    *session* counts its registrations: what an earlier process still has to say does not count any more. *lost_at* is when
+    its connection broke, or fell silent; None while it stands, or before there was one. It is not stored.
+    """
 
     name: str
     uid: str
@@ -45,6 +49,8 @@ class Exporter:
     status: ExporterStatus = ExporterStatus.UNSPECIFIED
     status_message: str = ""
     last_seen: datetime | None = None
+    session: int = 0
+    lost_at: datetime | None = None
 
     @property
     def registered(self) -> bool:
@@ -52,9 +58,10 @@ class Exporter:
         return self.devices is not None
 
     def is_online(self, now: datetime) -> bool:
-        """Whether it was heard of less than `OFFLINE_AFTER` ago and did not say that it goes."""
+        """Whether it was heard of less than `OFFLINE_AFTER` ago, is connected, and did not say that it goes."""
         return (
             self.status is not ExporterStatus.OFFLINE
+            and self.lost_at is None
             and self.last_seen is not None
             and now - self.last_seen <= OFFLINE_AFTER
         )

@@ -4,7 +4,8 @@ Operations are functions from a `Draft` to a result. The loop takes all that wai
 once, writes everything in one transaction, and only then shows the outcome: to the callers, to watchers, to the router.
 While the store writes, further operations gather for the next round, so the cost of a durable write is shared.
 
-What is in memory is what the store holds, except for when an exporter was last heard of: that is written down rarely.
+What is in memory is what the store holds, except for when an exporter was last heard of, which is written down rarely, and
+whether it is connected, which is not stored at all.
 """
 
 from __future__ import annotations
@@ -178,6 +179,22 @@ class Lab:
         self.records.exporters[name] = replace(exporter, last_seen=now)
         return was_online
 
+    def found(self, name: str) -> None:
+        """The exporter is connected."""
+        self._connection_is(name, None)
+
+    def lost(self, name: str) -> None:
+        """The exporter's connection broke, or it fell silent: nobody is given it before it is back."""
+        self._connection_is(name, self.now())
+
+    def _connection_is(self, name: str, lost_at: datetime | None) -> None:
+        exporter = self.records.exporters.get(name)
+        if exporter is None or (exporter.lost_at is None) == (lost_at is None):
+            return
+        self.records.exporters[name] = replace(exporter, lost_at=lost_at)
+        self.hub.tell({("exporter", name)})
+        self._wanted.set()
+
     async def _run(self) -> None:
         while True:
             await self._wait()
@@ -311,10 +328,11 @@ class Lab:
 
     def _show_exporter(self, name: str, exporter: Exporter | None) -> None:
         if exporter is not None:
-            # It may have been heard of while the store was writing.
+            # It may have been heard of, or lost, while the store was writing.
             now = self.records.exporters.get(name)
-            if now is not None and now.last_seen is not None and exporter.last_seen is not None:
-                exporter = replace(exporter, last_seen=max(now.last_seen, exporter.last_seen))
+            if now is not None:
+                seen = [moment for moment in (now.last_seen, exporter.last_seen) if moment is not None]
+                exporter = replace(exporter, last_seen=max(seen, default=None), lost_at=now.lost_at)
         _update(self.records.exporters, {name: exporter})
 
     def _show_lease(self, name: str, lease: Lease | None, before: Lease | None) -> None:

@@ -109,14 +109,18 @@ class Service:
             raise Failure(_AUTHENTICATION[error.why], str(error), "NotAuthenticated") from None
 
 
-def answer(*roles: Role) -> Callable[..., Any]:
-    """Makes a gRPC method of ``async method(self, request, caller)``, for callers with one of *roles*."""
+def answer(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
+    """Makes a gRPC method of ``async method(self, request, caller)``, for callers with one of *roles*.
 
-    def decorate(method: Callable[[Any, Any, Principal], Awaitable[Any]]) -> Callable[..., Any]:
+    *with_context*, it gets the call's context as one argument more.
+    """
+
+    def decorate(method: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
         @wraps(method)
         async def call(self: Service, request: Any, context: Context) -> Any:
             try:
-                return await method(self, request, await self.admit(context, roles))
+                more = (context,) if with_context else ()
+                return await method(self, request, await self.admit(context, roles), *more)
             except Exception as error:  # noqa: BLE001 - every error has a status
                 await abort(context, error)
 
@@ -125,14 +129,14 @@ def answer(*roles: Role) -> Callable[..., Any]:
     return decorate
 
 
-def answer_stream(*roles: Role, with_metadata: bool = False) -> Callable[..., Any]:
-    """As `answer`, for a method that gives an async iterator; *with_metadata*, it gets the call's as one argument more."""
+def answer_stream(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
+    """As `answer`, for a method that gives an async iterator."""
 
     def decorate(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any]:
         @wraps(method)
         async def call(self: Service, request: Any, context: Context) -> AsyncIterator[Any]:
             try:
-                more = (dict(context.invocation_metadata() or ()),) if with_metadata else ()
+                more = (context,) if with_context else ()
                 caller = await self.admit(context, roles)
                 # Whoever is answered knows that the controller is there, however long the first message takes.
                 await context.send_initial_metadata(())
@@ -167,6 +171,12 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str, str]:
             return grpc.StatusCode.UNKNOWN, str(error), type(error).__name__
     logger.error("a call failed", exc_info=error)
     return grpc.StatusCode.INTERNAL, f"{type(error).__name__} in the controller: its log says more", ""
+
+
+def metadata_of(context: Context, key: str) -> str:
+    """What the caller sent under *key*, "" when there is nothing."""
+    found = (value for name, value in context.invocation_metadata() or () if name == key)
+    return str(next(found, ""))
 
 
 def peer_address(context: Context) -> str:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final, Protocol
 
 import grpc
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.passages import PASSAGE_METADATA_KEY
+from jumpstarter.common.registrations import REPLACES_KEY, SESSION_KEY
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 
 from jumpstarter_controller.identity.authenticator import Authenticator, Principal
-from jumpstarter_controller.model import Exporter, Lease, LeaseSpec, Role, resolve_times
+from jumpstarter_controller.model import (
+    Device,
+    Exporter,
+    InvalidRequest,
+    Lease,
+    LeaseSpec,
+    Role,
+    Superseded,
+    resolve_times,
+)
 from jumpstarter_controller.runtime import boards, leasing
+from jumpstarter_controller.runtime.connections import Connections
+from jumpstarter_controller.runtime.draft import Draft
 from jumpstarter_controller.runtime.lab import Lab
 from jumpstarter_controller.runtime.listeners import Call, Listeners
 
-from .call import Failure, Service, answer, answer_stream, refused_as
+from .call import Context, Failure, Service, answer, answer_stream, metadata_of, peer_address, refused_as
 from .conversions import (
     condition_to_proto,
     device_of,
@@ -58,49 +71,73 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         self._dialling = dialling
         self._routes = routes
         self._max_tags = max_tags
+        self._connections = Connections(lab)
         # What each exporter was told last, also by a stream that broke.
         self._told: dict[str, jumpstarter_pb2.StatusResponse] = {}
+        # The drivers of exporters of which a process has said that they go, and that know of no sessions.
+        self._left: dict[str, tuple[Device, ...]] = {}
 
-    @answer(Role.EXPORTER)
+    @answer(Role.EXPORTER, with_context=True)
     async def Register(
-        self, request: jumpstarter_pb2.RegisterRequest, caller: Principal
+        self, request: jumpstarter_pb2.RegisterRequest, caller: Principal, context: Context
     ) -> jumpstarter_pb2.RegisterResponse:
-        devices = tuple(map(device_of, request.reports))
-        await self.change(
-            caller, lambda draft: boards.register(draft, caller.name, dict(request.labels), devices)
+        name, before = caller.name, _session_of(context)
+        devices, peer = tuple(map(device_of, request.reports)), peer_address(context)
+        replaced = self._connections.where(name) if self._connections.count(name) else None
+        register: Callable[..., int] = boards.register
+        session = await self.change(
+            caller,
+            lambda draft: register(
+                draft, name, dict(request.labels), devices, before, self._connections.is_alive(name)
+            ),
         )
-        return jumpstarter_pb2.RegisterResponse(uuid=self._dialling.exporter(caller.name).uid)
+        told = [(SESSION_KEY, str(session))]
+        if session != before and replaced is not None:
+            told.append((REPLACES_KEY, replaced or "unknown"))
+        self._connections.registered(name, peer)
+        context.set_trailing_metadata(tuple(told))
+        return jumpstarter_pb2.RegisterResponse(uuid=self._dialling.exporter(name).uid)
 
-    @answer(Role.EXPORTER)
+    @answer(Role.EXPORTER, with_context=True)
     async def Unregister(
-        self, request: jumpstarter_pb2.UnregisterRequest, caller: Principal
+        self, request: jumpstarter_pb2.UnregisterRequest, caller: Principal, context: Context
     ) -> jumpstarter_pb2.UnregisterResponse:
-        await self.change(caller, lambda draft: boards.unregister(draft, caller.name, request.reason))
+        name, session = caller.name, _session_of(context)
+        if session is None and self._connections.count(name) > 1:
+            return jumpstarter_pb2.UnregisterResponse()  # another process is there as well
+        if (devices := self._dialling.exporter(name).devices) is not None:
+            self._left[name] = devices
+        with suppress(Superseded):  # an old process goes, which changes nothing
+            await self.change(caller, lambda draft: boards.unregister(draft, name, request.reason, session))
         return jumpstarter_pb2.UnregisterResponse()
 
-    @answer(Role.EXPORTER)
+    @answer(Role.EXPORTER, with_context=True)
     async def ReportStatus(
-        self, request: jumpstarter_pb2.ReportStatusRequest, caller: Principal
+        self, request: jumpstarter_pb2.ReportStatusRequest, caller: Principal, context: Context
     ) -> jumpstarter_pb2.ReportStatusResponse:
-        status = ExporterStatus.from_proto(request.status)
+        status, session = ExporterStatus.from_proto(request.status), _session_of(context)
         await self.change(
             caller,
             lambda draft: boards.report(
-                draft, caller.name, status, request.message, request.release_lease, str(caller)
+                draft, caller.name, status, request.message, request.release_lease, str(caller), session
             ),
         )
+        self._connections.reported(caller.name)
         return jumpstarter_pb2.ReportStatusResponse()
 
-    @answer_stream(Role.EXPORTER)
+    @answer_stream(Role.EXPORTER, with_context=True)
     async def Status(
-        self, request: jumpstarter_pb2.StatusRequest, caller: Principal
+        self, request: jumpstarter_pb2.StatusRequest, caller: Principal, context: Context
     ) -> AsyncIterator[jumpstarter_pb2.StatusResponse]:
-        name = caller.name
+        name, session = caller.name, _session_of(context)
         shown: jumpstarter_pb2.StatusResponse | None = None
-        with self._lab.hub.watch("exporter", name) as watch:
-            await self.change(caller, partial(boards.connect, name=name))
+        with ExitStack() as stack:
+            watch = stack.enter_context(self._lab.hub.watch("exporter", name))
+            await self.change(caller, partial(boards.connect, name=name, session=session))
+            stack.enter_context(self._connections.stream(name, peer_address(context)))
             while not self._lab.closed:
                 self.check_again(caller)
+                self._require_session(name, session)
                 lease = self._lab.holder(name)
                 message = _status(lease)
                 before = self._told.get(name, message)
@@ -111,20 +148,37 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
                 if message != shown:
                     shown = message
                     yield message
-                if not await watch.changed(HEARTBEAT) and not self._lab.seen(name):
-                    await self.change(caller, partial(boards.touch, name=name))
+                if not await watch.changed(HEARTBEAT):
+                    await self._heartbeat(caller, session)
         raise Failure(grpc.StatusCode.UNAVAILABLE, "the controller shuts down; connect again")
 
-    @answer_stream(Role.EXPORTER, with_metadata=True)
+    async def _heartbeat(self, caller: Principal, session: int | None) -> None:
+        """Nothing has happened for a while, and the exporter's stream is there still."""
+        name = caller.name
+        if not self._lab.seen(name):
+            await self.change(caller, partial(boards.touch, name=name))
+        exporter = self._dialling.exporter(name)
+        if session is None and exporter.status is ExporterStatus.OFFLINE:
+            # It was another process that has said goodbye: this one is there.
+            devices = self._left.get(name, ())
+            await self.change(caller, lambda draft: boards.revive(draft, name, devices))
+
+    def _require_session(self, name: str, session: int | None) -> None:
+        if session is not None and session != self._dialling.exporter(name).session:
+            where = self._connections.where(name)
+            raise Superseded(f"{boards.superseded(name)}{', at ' + where if where else ''}")
+
+    @answer_stream(Role.EXPORTER, with_context=True)
     async def Listen(
-        self, request: jumpstarter_pb2.ListenRequest, caller: Principal, metadata: Mapping[str, str]
+        self, request: jumpstarter_pb2.ListenRequest, caller: Principal, context: Context
     ) -> AsyncIterator[jumpstarter_pb2.ListenResponse]:
+        self._require_session(caller.name, _session_of(context))
         lease = await self._dialling.lease(request.lease_name)
         if lease.exporter != caller.name:
             raise unknown(f"permission denied: lease '{lease.name}' is not of exporter '{caller.name}'")
         if lease.ended:
             raise unknown(f"lease not active: lease '{lease.name}' has ended")
-        async for call in self._listeners.listen(lease.name, metadata.get(PASSAGE_METADATA_KEY, "")):
+        async for call in self._listeners.listen(lease.name, metadata_of(context, PASSAGE_METADATA_KEY)):
             yield jumpstarter_pb2.ListenResponse(router_endpoint=call.endpoint, router_token=call.token)
 
     @answer(Role.CLIENT)
@@ -178,9 +232,9 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         own = [lease.name for lease in self._lab.records.leases.values() if lease.client == caller.name]
         return jumpstarter_pb2.ListLeasesResponse(names=own)
 
-    @answer(Role.CLIENT, Role.EXPORTER)
+    @answer(Role.CLIENT, Role.EXPORTER, with_context=True)
     async def ReleaseLease(
-        self, request: jumpstarter_pb2.ReleaseLeaseRequest, caller: Principal
+        self, request: jumpstarter_pb2.ReleaseLeaseRequest, caller: Principal, context: Context
     ) -> jumpstarter_pb2.ReleaseLeaseResponse:
         name, release = request.name, leasing.release_if_active
         if caller.role is Role.CLIENT:
@@ -192,9 +246,13 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
             raise Failure(grpc.StatusCode.NOT_FOUND, f"lease '{name}' does not exist", "NotFound")
         with refused_as(grpc.StatusCode.FAILED_PRECONDITION):
             leasing.require_exporter(lease, caller.name)
-            await self.change(
-                caller, lambda draft: release(draft, name, str(caller), message, exporter=caller.name)
-            )
+            session = _session_of(context)
+
+            def operation(draft: Draft) -> None:
+                boards.require_session(draft, caller.name, session)
+                release(draft, name, str(caller), message, exporter=caller.name)
+
+            await self.change(caller, operation)
         return jumpstarter_pb2.ReleaseLeaseResponse()
 
     def _why_released(self, exporter: str) -> str:
@@ -208,6 +266,16 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         self, request: jumpstarter_pb2.GetServiceEndpointsRequest, caller: Principal
     ) -> jumpstarter_pb2.GetServiceEndpointsResponse:
         return jumpstarter_pb2.GetServiceEndpointsResponse()
+
+
+def _session_of(context: Context) -> int | None:
+    """The number of the caller's registration; None for a peer that knows of none."""
+    text = metadata_of(context, SESSION_KEY)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise InvalidRequest(f"{SESSION_KEY} is {text!r}, expected the number that Register gave")
+    return int(text)
 
 
 def _status(lease: Lease | None) -> jumpstarter_pb2.StatusResponse:

@@ -152,6 +152,7 @@ def exporter_to_row(exporter: Exporter) -> Row:
         "status": exporter.status.name,
         "status_message": exporter.status_message,
         "last_seen": _maybe_time(exporter.last_seen),
+        "session": exporter.session,
     }
     return {"name": exporter.name, "uid": exporter.uid, "body": _dump(body)}
 
@@ -171,6 +172,7 @@ def exporter_from_row(name: str, uid: str, body: str) -> Exporter:
         status=ExporterStatus[values["status"]],
         status_message=values["status_message"],
         last_seen=_time_or_none(values["last_seen"]),
+        session=values.get("session", 0),
     )
 
 

@@ -331,12 +331,16 @@ def is_refusal(error: grpc.RpcError) -> bool:
     """Whether the controller does not take the caller for whom it says it is."""
     if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return True
-    trailing: Any = error.trailing_metadata() or ()
-    kinds = [value for key, value in trailing if key == REFUSAL_KEY]
-    if kinds:
-        return "NotAuthenticated" in kinds
+    if kind := refusal_kind(error):
+        return kind == "NotAuthenticated"
     # Stock controllers answer UNKNOWN for a token that they do not accept.
     return error.code() is grpc.StatusCode.UNKNOWN and "token" in (error.details() or "").lower()
+
+
+def refusal_kind(error: grpc.RpcError) -> str:
+    """The kind of a refusal by our controller; "" for all else."""
+    trailing: Any = error.trailing_metadata() or ()
+    return next((str(value) for key, value in trailing if key == REFUSAL_KEY), "")
 
 
 def _last_reason(details: str) -> str:

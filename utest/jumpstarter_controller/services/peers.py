@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -127,6 +128,12 @@ class ExporterPeer(Peer):
 
     def status(self) -> Any:
         return self.stream(self.controller.Status, jumpstarter_pb2.StatusRequest())
+
+    def with_metadata(self, session: str) -> ExporterPeer:
+        """The same exporter, as the process that has registered as *session*."""
+        other = copy(self)
+        other.metadata = [*self.metadata, ("x-jmp-session", session)]
+        return other
 
     def listen(self, lease: str) -> Any:
         request = jumpstarter_pb2.ListenRequest(lease_name=lease.rpartition("/")[2])

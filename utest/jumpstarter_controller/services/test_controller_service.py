@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +20,7 @@ from .peers import (
     LEASE_READY,
     OFFLINE,
     ROOT,
+    STEP,
     ClientPeer,
     ExporterPeer,
     TestLab,
@@ -103,10 +106,79 @@ async def test_exporter_whose_stream_breaks_between_two_leases_is_told_that_too(
     status.cancel()
     second = await alice.create("board=rpi")
     await alice.delete(first.name)
-    await alice.until_ready(second)
     status = board.status()
     assert not (await read(status)).leased
     assert f"{ROOT}/leases/{(await read(status)).lease_name}" == second.name
+    await alice.until_ready(second)
+
+
+async def test_board_whose_stream_broke_is_not_granted_before_it_is_back(
+    board: ExporterPeer, alice: ClientPeer
+) -> None:
+    status = board.status()
+    await read(status)
+    status.cancel()
+    await until(alice, lambda exporter: not exporter.online)
+    lease = await alice.create("board=rpi")
+    assert conditions(lease)["Pending"] == ("True", "Offline")
+    status = board.status()
+    await alice.until_ready(lease)
+
+
+async def until(client: ClientPeer, check: Callable[[client_pb2.Exporter], bool]) -> None:
+    """Wait for a state of the board that nobody is told of."""
+    async with asyncio.timeout(STEP):
+        while not check(await exporter_of(client)):  # noqa: ASYNC110 - there is no call that waits for it
+            await asyncio.sleep(0.02)
+
+
+async def test_goodbye_of_one_of_two_processes_without_sessions_is_taken_back(
+    board: ExporterPeer, alice: ClientPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller_service, "HEARTBEAT", 0.2)
+    old, new = board.status(), board.status()
+    await read(old), await read(new)
+    # The old process ends its stream, and then says goodbye.
+    old.cancel()
+    await board.report(OFFLINE, "bye")
+    await board.ask(board.controller.Unregister, jumpstarter_pb2.UnregisterRequest(reason="bye"))
+    await until(alice, lambda exporter: exporter.online)
+    assert conditions(await alice.create("board=rpi"))["Ready"] == ("True", "Ready")
+    new.cancel()
+
+
+async def test_old_session_changes_nothing(board: ExporterPeer, alice: ClientPeer) -> None:
+    older = board.with_metadata(await register_again(board))
+    newer = board.with_metadata(await register_again(board))
+    status = newer.status()
+    await read(status)
+    await newer.report(AVAILABLE)
+    for call in (
+        older.report(OFFLINE, "bye"),
+        read(older.status()),
+        older.ask(older.controller.Register, jumpstarter_pb2.RegisterRequest()),
+    ):
+        code, text = await refusal(call)
+        assert code is grpc.StatusCode.UNKNOWN
+        assert "another process has registered as exporter 'board-1' since" in text
+    await older.ask(older.controller.Unregister, jumpstarter_pb2.UnregisterRequest(reason="bye"))
+    found = await exporter_of(alice)
+    assert found.online and found.status == AVAILABLE
+    lease = await alice.create("board=rpi")
+    assert conditions(lease)["Ready"] == ("True", "Ready")
+    code, _ = await refusal(read(older.listen(lease.name)))
+    assert code is grpc.StatusCode.UNKNOWN
+    with suppress(grpc.aio.AioRpcError):
+        await older.report(AVAILABLE, release=True)
+    assert conditions(await alice.get(lease.name))["Ready"] == ("True", "Ready")
+    status.cancel()
+
+
+async def register_again(board: ExporterPeer) -> str:
+    """Register without a number; gives that of the new session."""
+    call = board.controller.Register(jumpstarter_pb2.RegisterRequest(), metadata=board.metadata)
+    await call
+    return str(dict(await call.trailing_metadata())["x-jmp-session"])
 
 
 async def test_connecting_again_takes_back_that_an_exporter_is_offline(
