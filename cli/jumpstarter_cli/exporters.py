@@ -54,7 +54,11 @@ def open_session(source: ExporterSource) -> Iterator[Session]:
     """Make the exporter's drivers and a session for them; both are closed at the end."""
     from jumpstarter.session import Session
 
-    with Session(root_device=source.config.instantiate(), motd=source.config.motd or "") as session:
+    with Session(
+        root_device=source.config.instantiate(),
+        motd=source.config.motd or "",
+        identity=f"{source.path} {source.name}",
+    ) as session:
         yield session
 
 

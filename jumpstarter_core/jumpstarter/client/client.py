@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any
 
 import grpc
 
@@ -13,10 +13,7 @@ from jumpstarter.common.grpc import exporter_channel, grpc_options
 from jumpstarter.common.portal import LazyPortal
 
 from . import tree
-from .transport import OPTIONS, ExporterStub
-
-#: Seconds that an exporter gets to tell what it has. gRPC itself gives up a connection that is not answered after 20.
-REPORT_TIMEOUT: Final = 30.0
+from .transport import OPTIONS, REPORT_TIMEOUT, ExporterStub
 
 
 @contextmanager
@@ -86,8 +83,10 @@ def client_on_channel(
 ) -> Any:
     """The client of the exporter behind *channel*. Raises ConnectionError when it does not answer."""
     stub = ExporterStub(channel)
-    reports = _report(stub).reports
-    return tree.build(reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
+    report = _report(stub)
+    root = tree.grow(report.reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
+    stub.acquaintance = report, root
+    return root.client()
 
 
 def _report(stub: ExporterStub) -> Any:
