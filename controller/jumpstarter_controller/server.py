@@ -29,6 +29,7 @@ from .identity.tokens import TokenRefused, TokenService
 from .login import LabInfo, LoginServer
 from .model import Role
 from .runtime import identities
+from .runtime.claims import Claims
 from .runtime.directory import lab_directory
 from .runtime.lab import Journal, Lab
 from .runtime.listeners import Listeners
@@ -122,11 +123,12 @@ async def serve(
         address = Address(settings.namespace, endpoint, lambda: source.current().authority)
         labels = Labels(frozenset(settings.hiddenLabels.keys), dict(settings.deprecatedLabels.keys))
         max_tags = settings.leasePolicy.maxTags
+        claims = Claims(lab, settings.leasePolicy.waiterGrace)
         _add_services(
             server,
             ControllerService(authenticator, lab, ways.listeners, ways.dialling, ways.routes, max_tags),
-            ClientService(authenticator, lab, tokens, settings.namespace, labels, max_tags),
-            LabService(authenticator, lab, ways.passages, settings.namespace, labels),
+            ClientService(authenticator, lab, claims, tokens, settings.namespace, labels, max_tags),
+            LabService(authenticator, lab, claims, ways.passages, settings.namespace, labels),
             AdminService(authenticator, lab, tokens, address, labels),
             reflection=settings.reflection,
         )

@@ -106,11 +106,14 @@ class Authentication:
 
 @dataclass(kw_only=True)
 class LeasePolicy:
-    """Limits of leases: tags of one lease, the duration of one that states none, how long ended ones are kept."""
+    """Limits of leases: tags of one lease, how long ended ones are kept, and waiting ones that nobody waits for."""
 
     maxTags: int = field(default=10, metadata={"minimum": 0})  # noqa: N815 - the name in the file
     keepEnded: timedelta = field(  # noqa: N815 - the name in the file
         default=timedelta(days=30), metadata={"minimum": timedelta(0)}
+    )
+    waiterGrace: timedelta = field(  # noqa: N815 - the name in the file
+        default=timedelta(minutes=1), metadata={"minimum": timedelta(0)}
     )
     spotNotice: timedelta = field(  # noqa: N815 - the name in the file
         default=timedelta(minutes=1), metadata={"minimum": timedelta(0)}

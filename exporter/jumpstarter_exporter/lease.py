@@ -145,13 +145,7 @@ class LeaseSession:
     def _open(self, stack: ExitStack) -> tuple[Session, str, str]:
         device = self._setup.make_device()
         session = stack.enter_context(
-            Session(
-                root_device=device,
-                labels=dict(self._setup.labels),
-                motd=self._setup.motd,
-                # The client of a lease that goes on after a restart of the exporter goes on, too.
-                identity=f"{self._setup.controller} {self._setup.name} {self.name}",
-            )
+            Session(root_device=device, labels=dict(self._setup.labels), motd=self._setup.motd)
         )
         if self._ended.is_set():
             # Before anybody can look: clients take AVAILABLE for the end of the hook.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from jumpstarter_cli.output import data, output_option, table
 
 if TYPE_CHECKING:
     from jumpstarter.client.lab import Lab, Lease
+    from jumpstarter.connection.holding import LeaseRequest
 
 DEFAULT: Final = "30m"
 
@@ -34,14 +36,19 @@ def _show(lease: Lease, output: str | None) -> None:
         click.echo(table(LEASE_HEADINGS, [lease_row(lease)]))
 
 
-def _wait(lab: Lab, name: str, limit: timedelta) -> Lease:
+def _wait(lab: Lab, request: LeaseRequest, name: str, limit: timedelta) -> Lease:
     """The lease when its exporter is there; given back when that takes too long, or is interrupted."""
-    from jumpstarter.connection.holding import release, wait_until_ready
+    from jumpstarter.connection.holding import held_by_oneself, release, unclaim, wait_until_ready
     from jumpstarter.connection.progress import ProgressLine
+
+    def hint() -> str:
+        return held_by_oneself(lab, request, name)
 
     line = ProgressLine()
     try:
-        return wait_until_ready(lab, name, limit.total_seconds(), line)
+        lease = wait_until_ready(lab, name, limit.total_seconds(), line, request.claim, hint=hint)
+        unclaim(lab, name, request.claim)
+        return lease
     except BaseException:
         release(lab, name, line)
         raise
@@ -93,6 +100,7 @@ def create(
     """
     from jumpstarter.common.exceptions import LeaseError
     from jumpstarter.connection.holding import KEPT, LeaseRequest, create, new_lease_name
+    from jumpstarter.connection.jobs import job_context
 
     if not selector and not name:
         raise click.UsageError("Nothing says which exporter to lease: give -l/--selector or -n/--name.")
@@ -101,15 +109,20 @@ def create(
         exporter_name=name or "",
         duration=duration,
         tags=key_values("--tag", tags),
-        context=KEPT,
+        context={**KEPT, **job_context()},
         allow_disabled=allow_disabled,
     )
     with lab_of(client, client_config) as (lab, _):
-        created = create(lab, request, lease_id or new_lease_name(), begin_time).name
-        lease = lab.get_lease(created) if wait is None else _wait(lab, created, wait)
+        claim = "" if wait is None else request.claim
+        created = create(lab, request, lease_id or new_lease_name(), begin_time, claim).name
+        lease = lab.get_lease(created) if wait is None else _wait(lab, request, created, wait)
         if lease.failure is not None:
             raise LeaseError(f"lease {lease.name} {lease.failure}")
     _show(lease, output)
+    if output is None and sys.stderr.isatty():
+        click.echo(
+            f"Use it in this shell, and in what is started from it:\nexport JMP_LEASE={lease.name}", err=True
+        )
 
 
 @click.command

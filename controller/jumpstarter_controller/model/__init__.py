@@ -8,6 +8,7 @@ from .clients import Client, Role, Token
 from .conditions import Condition, ConditionType, Reason, with_condition
 from .errors import (
     AlreadyExists,
+    Claimed,
     ExporterTaken,
     InvalidRequest,
     NotFound,
@@ -18,7 +19,15 @@ from .errors import (
 )
 from .exporters import OFFLINE_AFTER, PASSING_STATUSES, READY_STATUSES, Device, Exporter
 from .leases import TRANSITIONS, Lease, LeaseSpec, LeaseState, check_new_lease
-from .names import RESERVED_PREFIX, TAG_PREFIX, check_context, check_labels, check_name, check_tags
+from .names import (
+    RESERVED_PREFIX,
+    TAG_PREFIX,
+    check_claim,
+    check_context,
+    check_labels,
+    check_name,
+    check_tags,
+)
 from .policies import AccessPolicy, Approval, PolicyRule, check_access, find_approval
 from .times import TIME_FIELDS, LeaseTimes, TimeChange, check_update_mask, resolve_times, update_times
 
@@ -34,6 +43,7 @@ __all__ = [
     "AlreadyExists",
     "Approval",
     "AuditEntry",
+    "Claimed",
     "Client",
     "Condition",
     "ConditionType",
@@ -56,6 +66,7 @@ __all__ = [
     "Token",
     "WrongState",
     "check_access",
+    "check_claim",
     "check_context",
     "check_labels",
     "check_name",

@@ -9,6 +9,7 @@
     ├── NotPermitted       it is not the caller's to ask for, or no access policy allows it
     └── WrongState         it does not fit the state of the lease or exporter
         ├── ExporterTaken  another lease holds the exporter
+        ├── Claimed        another connection uses the lease
         └── Superseded     another process has registered as the exporter since
 
 Services map them to gRPC status codes; nothing here knows about them.
@@ -45,6 +46,10 @@ class WrongState(Refused):
 
 class ExporterTaken(WrongState):
     """Raised when an exporter would get a second holder."""
+
+
+class Claimed(WrongState):
+    """Raised when a lease is wanted for oneself, and another connection uses it."""
 
 
 class Superseded(WrongState):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+from typing import Final
 
 from jumpstarter.common.selectors import Selector
 
@@ -21,6 +22,9 @@ from .conditions import Condition, ConditionType, Reason, with_condition
 from .errors import InvalidRequest, WrongState
 from .names import MAX_TAGS, check_context, check_name, check_tags
 from .times import LeaseTimes
+
+#: Connections that can have a claim on one lease.
+MAX_CLAIMS: Final = 1000
 
 
 class LeaseState(Enum):
@@ -79,6 +83,8 @@ class Lease:
     """A lease of *client*. *exporter*, *priority*, *spot* and *begun_at* are set once it is READY.
 
     *notice_at* is set when spot access is taken back: the lease ends then at the latest.
+    *claims* are the connections that use it or wait for it, by names of their own making. None of them is there while it is
+    *unattended*, which is not stored.
     """
 
     name: str
@@ -93,6 +99,13 @@ class Lease:
     ended_at: datetime | None = None
     notice_at: datetime | None = None
     conditions: tuple[Condition, ...] = ()
+    claims: frozenset[str] = frozenset()
+    unattended: bool = False
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether those who had claims on it are gone: it gets no exporter then."""
+        return self.unattended and bool(self.claims)
 
     @property
     def ended(self) -> bool:
@@ -162,9 +175,22 @@ class Lease:
             WrongState: it has not begun, or it is over.
         """
         self._require(LeaseState.READY)
+        notice_at = self.notice_at if spot else None
         return replace(
-            self, client=client, priority=priority, spot=spot, notice_at=self.notice_at if spot else None
+            self, client=client, priority=priority, spot=spot, notice_at=notice_at, claims=frozenset()
         )
+
+    def claimed(self, claim: str) -> Lease:
+        """A connection uses it, or waits for it. Raises WrongState when too many do."""
+        if len(self.claims) >= MAX_CLAIMS and claim not in self.claims:
+            raise WrongState(
+                f"lease '{self.name}' is in use by {MAX_CLAIMS} connections, the most that can be"
+            )
+        return replace(self, claims=self.claims | {claim})
+
+    def unclaimed(self, claim: str) -> Lease:
+        """The opposite of `claimed`."""
+        return replace(self, claims=self.claims - {claim})
 
     def retimed(self, times: LeaseTimes) -> Lease:
         """Its times change; without effect on one that is over."""
@@ -188,7 +214,9 @@ class Lease:
         message: str,
         status: bool = False,
     ) -> Lease:
-        return replace(self._step(state), ended_at=now)._noted(now, about, status, reason, message)
+        return replace(self._step(state), ended_at=now, claims=frozenset())._noted(
+            now, about, status, reason, message
+        )
 
     def _noted(
         self, now: datetime, about: ConditionType, status: bool, reason: Reason, message: str

@@ -90,6 +90,14 @@ def check_context(context: Mapping[str, str]) -> None:
             raise InvalidRequest("a context key is empty, expected key=value")
 
 
+def check_claim(claim: str) -> None:
+    """Refuse the name of a claim that is empty or has more than 64 characters. Raises InvalidRequest."""
+    if not 0 < len(claim) <= MAX_CONTEXT_VALUE:
+        raise InvalidRequest(
+            f"claim {_short(claim)} is not valid, expected 1 to {MAX_CONTEXT_VALUE} characters"
+        )
+
+
 def _check_value(what: str, key: str, value: str) -> None:
     if not is_label_value(value):
         raise InvalidRequest(

@@ -195,6 +195,13 @@ class Lab:
         self.hub.tell({("exporter", name)})
         self._wanted.set()
 
+    def attended(self, name: str, attended: bool) -> None:
+        """Whether one of those who have a claim on the lease *name* is there."""
+        lease = self.records.leases.get(name)
+        if lease is not None and lease.unattended == attended:
+            self.records.leases[name] = replace(lease, unattended=not attended)
+            self._wanted.set()
+
     async def _run(self) -> None:
         while True:
             await self._wait()
@@ -341,6 +348,10 @@ class Lab:
         if lease is None or lease.ended:
             self.records.leases.pop(name, None)
         else:
+            # Whether somebody is there may have changed while the store was writing.
+            unattended = before is not None and before.unattended
+            if lease.unattended != unattended:
+                lease = replace(lease, unattended=unattended)
             self.records.leases[name] = lease
             if lease.exporter is not None:
                 self._holders[lease.exporter] = name

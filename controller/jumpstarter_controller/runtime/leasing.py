@@ -10,6 +10,7 @@ from typing import Final
 
 from jumpstarter_controller.model import (
     AlreadyExists,
+    Claimed,
     Client,
     Exporter,
     Lease,
@@ -27,6 +28,8 @@ from jumpstarter_controller.model import (
 from .draft import Draft
 
 #: What is told of a lease that ended since somebody wanted it to.
+#: Why a lease ended that waited.
+NOBODY_WAITED: Final = "its client went away, nobody waited for it any more"
 RELEASED: Final = "the lease was released"
 
 
@@ -37,16 +40,39 @@ def new_name() -> str:
     return str(uuid.UUID(int=number))
 
 
-def create(draft: Draft, client: str, name: str, spec: LeaseSpec, max_tags: int, actor: str) -> None:
-    """A new lease of *client*."""
+def create(
+    draft: Draft, client: str, name: str, spec: LeaseSpec, max_tags: int, actor: str, claim: str = ""
+) -> None:
+    """A new lease of *client*, and its *claim* on it if it has one."""
     check_new_lease(name, spec, max_tags)
     if draft.clients.get(client) is None:
         raise NotFound(f"client '{client}' does not exist; an administrator may have deleted it")
     if draft.leases.get(name) is not None:
         raise name_taken(name)
-    draft.leases.put(name, Lease(name=name, client=client, created_at=draft.now, spec=spec))
+    lease = Lease(name=name, client=client, created_at=draft.now, spec=spec)
+    draft.leases.put(name, lease.claimed(claim) if claim else lease)
     wanted = str(spec.selector) or f"exporter {spec.exporter_name}"
     draft.note(actor, "lease.create", f"leases/{name}", wanted)
+
+
+def claim(draft: Draft, name: str, claim: str, client: str, *, exclusive: bool) -> None:
+    """*client* uses the lease, or waits for it. Raises Claimed when that is to be *exclusive*, and somebody else does."""
+    lease = _active(draft, name)
+    require_owner(lease, client)
+    if exclusive and lease.claims - {claim}:
+        raise Claimed(f"lease '{name}' is in use by another connection")
+    if claim not in lease.claims:
+        draft.leases.put(name, lease.claimed(claim))
+
+
+def unclaim(draft: Draft, name: str, claim: str, owner: str | None = None) -> None:
+    """The opposite of `claim`; nothing happens to a lease that has no such claim."""
+    lease = draft.leases.get(name)
+    if lease is None or claim not in lease.claims:
+        return
+    if owner is not None:
+        require_owner(lease, owner)
+    draft.leases.put(name, lease.unclaimed(claim))
 
 
 def name_taken(name: str) -> AlreadyExists:

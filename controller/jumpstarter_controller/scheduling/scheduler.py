@@ -6,6 +6,7 @@ What holds:
   *allow_disabled*), is online and ready, and an access policy approves the client and the duration.
 - For each exporter that becomes free, the waiter with the highest priority there goes first, then the oldest. A waiter
   that nobody can serve now holds nobody up.
+- A waiter whose client has gone gets nothing, and keeps its place for when the client is back.
 - Whoever has waited for longer than the lab's patience goes before all priorities, the oldest first. As leases end, hence
   everyone with regular access gets an exporter.
 - A lease that begins later is given a place as if its turn came now, and keeps it clear of those who come after it in
@@ -37,7 +38,7 @@ def schedule(state: LabState, now: datetime) -> Decisions:
     waiters: list[Waiter] = []
     refusals: list[Refusal] = []
     for lease in state.leases:
-        if lease.state is not LeaseState.WAITING or lease.name in expired:
+        if lease.state is not LeaseState.WAITING or lease.name in expired or lease.abandoned:
             continue
         found = _admit(lease, boards, access, state)
         if isinstance(found, Waiter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
+from jumpstarter.common.claims import CLAIM_KEY
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.selectors import Requirement, Selector
 from jumpstarter_protocol import client_pb2, client_pb2_grpc
@@ -19,14 +20,16 @@ from jumpstarter_controller.model import (
     Role,
     TimeChange,
     WrongState,
+    check_claim,
     check_tags,
     check_update_mask,
     resolve_times,
 )
 from jumpstarter_controller.runtime import identities, leasing
+from jumpstarter_controller.runtime.claims import Claims
 from jumpstarter_controller.runtime.lab import Lab
 
-from .call import Failure, Service, answer, refused_as
+from .call import Context, Failure, Service, answer, metadata_of, refused_as
 from .conversions import (
     Labels,
     check_parent,
@@ -49,12 +52,14 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
         self,
         authenticator: Authenticator,
         lab: Lab,
+        claims: Claims,
         tokens: TokenService,
         namespace: str,
         labels: Labels,
         max_tags: int,
     ) -> None:
         super().__init__(authenticator, lab)
+        self._claims = claims
         self._tokens = tokens
         self._namespace = namespace
         self._labels = labels
@@ -116,10 +121,11 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
         shown, token = page(found, _age, request.page_size, request.page_token)
         return client_pb2.ListLeasesResponse(leases=map(self._shown, shown), next_page_token=token)
 
-    @answer(Role.CLIENT)
+    @answer(Role.CLIENT, with_context=True)
     async def CreateLease(
-        self, request: client_pb2.CreateLeaseRequest, caller: Principal
+        self, request: client_pb2.CreateLeaseRequest, caller: Principal, context: Context
     ) -> client_pb2.Lease:
+        claim = metadata_of(context, CLAIM_KEY)
         with refused_as(_INVALID):
             check_parent(request.parent, self._namespace)
             if not request.HasField("lease"):
@@ -129,13 +135,18 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
                     "one of selector or exporter_name is required: say which exporter to lease"
                 )
             check_tags(request.lease.tags, self._max_tags)
+            if claim:
+                check_claim(claim)
         spec = _spec_of(request.lease)
         name = request.lease_id or leasing.new_name()
         if request.lease_id and await self._lab.lease(name) is not None:
             raise leasing.name_taken(name)
         await self.change(
-            caller, lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
+            caller,
+            lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller), claim),
         )
+        if claim:
+            self._claims.expect(name, claim)
         return self._shown(await self._found(name))
 
     @answer(Role.CLIENT)

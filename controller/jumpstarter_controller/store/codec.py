@@ -82,6 +82,7 @@ def lease_to_row(lease: Lease) -> Row:
         "spot": lease.spot,
         "begun_at": _maybe_time(lease.begun_at),
         "notice_at": _maybe_time(lease.notice_at),
+        "claims": sorted(lease.claims),
         "conditions": [
             [c.type.value, c.status, c.reason.value, c.message, time_to_row(c.since)]
             for c in lease.conditions
@@ -134,6 +135,7 @@ def lease_from_row(
         begun_at=_time_or_none(values["begun_at"]),
         ended_at=_time_or_none(ended_at),
         notice_at=_time_or_none(values["notice_at"]),
+        claims=frozenset(values.get("claims", ())),
         conditions=tuple(
             Condition(ConditionType(about), status, Reason(reason), message, time_from_row(since))
             for about, status, reason, message, since in values["conditions"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -13,7 +13,10 @@ from jumpstarter.common.grpc import exporter_channel, grpc_options
 from jumpstarter.common.portal import LazyPortal
 
 from . import tree
-from .transport import OPTIONS, REPORT_TIMEOUT, ExporterStub
+from .transport import OPTIONS, ExporterStub
+
+#: Seconds that an exporter gets to tell what it has. gRPC itself gives up a connection that is not answered after 20.
+REPORT_TIMEOUT: Final = 30.0
 
 
 @contextmanager
@@ -83,10 +86,8 @@ def client_on_channel(
 ) -> Any:
     """The client of the exporter behind *channel*. Raises ConnectionError when it does not answer."""
     stub = ExporterStub(channel)
-    report = _report(stub)
-    root = tree.grow(report.reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
-    stub.acquaintance = report, root
-    return root.client()
+    reports = _report(stub).reports
+    return tree.build(reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
 
 
 def _report(stub: ExporterStub) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 from jumpstarter_protocol import client_pb2 as pb
 
+from jumpstarter.common.claims import CLAIM_KEY, CLAIMED
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError, LeaseError
 from jumpstarter.config.grpc import identity
@@ -156,7 +157,10 @@ class Lease:
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseEvent:
-    """A lease, and how it stands among those that wait. `position` is 0 where the controller does not tell."""
+    """A lease, and how it stands among those that wait. `position` is 0 where the controller does not tell.
+
+    `claims` is how many connections use the lease, the watcher's own included; 0 where the controller does not tell.
+    """
 
     lease: Lease
     position: int = 0
@@ -164,6 +168,7 @@ class LeaseEvent:
     estimate: datetime | None = None
     longest_slot: timedelta | None = None
     notice: str = ""
+    claims: int = 0
 
 
 def time_of(message: Any, name: str) -> datetime | None:
@@ -240,8 +245,12 @@ class Lab:
         tags: Mapping[str, str] | None = None,
         context: Mapping[str, str] | None = None,
         allow_disabled: bool = False,
+        claim: str = "",
     ) -> Lease:
-        """Ask for a lease of what *selector* selects, or of the exporter *exporter_name*. Raises LeaseError when refused."""
+        """Ask for a lease of what *selector* selects, or of the exporter *exporter_name*. Raises LeaseError when refused.
+
+        With a *claim*, it has to be kept by watching the lease.
+        """
         request = self._requests.create_lease(
             selector=selector,
             exporter_name=exporter_name,
@@ -252,7 +261,8 @@ class Lab:
             context=context,
             allow_disabled=allow_disabled,
         )
-        return Lease.from_proto(self._call(self._stub.CreateLease, request))
+        more = ((CLAIM_KEY, claim),) if claim else ()
+        return Lease.from_proto(self._call(self._stub.CreateLease, request, more=more))
 
     def update_lease(
         self,
@@ -278,11 +288,25 @@ class Lab:
         answer = self._call(self._stub.RotateToken, self._requests.rotate_token())
         return answer.token, answer.expiry.ToDatetime(tzinfo=UTC)
 
-    def watch_lease(self, name: str, timeout: float | None = None) -> LeaseWatch:
-        """The lease now and at every change of it, until it has ended, or for *timeout* seconds."""
+    def watch_lease(
+        self, name: str, timeout: float | None = None, *, claim: str = "", exclusive: bool = False
+    ) -> LeaseWatch:
+        """The lease now and at every change of it, until it has ended, or for *timeout* seconds.
+
+        With *claim*, a name of one's own making, the lease counts as used meanwhile; *exclusive*, iterating raises
+        LeaseClaimed if others use it.
+        """
         from .watch import LeaseWatch
 
-        return LeaseWatch(self, self._channel, self._metadata, name, timeout)
+        return LeaseWatch(self, self._channel, self._metadata, name, timeout, claim, exclusive)
+
+    def release_claim(self, name: str, claim: str, timeout: float = CALL_TIMEOUT) -> None:
+        """The lease is not used by *claim* any more."""
+        from jumpstarter_protocol import lab_pb2, lab_pb2_grpc
+
+        stub: Any = lab_pb2_grpc.LabServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        request = lab_pb2.ReleaseClaimRequest(name=self.resource("leases", name), claim=claim)
+        self._call(stub.ReleaseClaim, request, timeout)
 
     def open_passage(self, name: str, timeout: float = CALL_TIMEOUT) -> Any:
         """This client's side of a passage to the exporter of the lease *name*: a message `jumpstarter.lab.v1.Passage`.
@@ -302,15 +326,25 @@ class Lab:
                 return
             request.page_token = page.next_page_token
 
-    def _call(self, method: Any, request: Any, timeout: float = CALL_TIMEOUT) -> Any:
+    def _call(
+        self,
+        method: Any,
+        request: Any,
+        timeout: float = CALL_TIMEOUT,
+        more: tuple[tuple[str, str], ...] = (),
+    ) -> Any:
         try:
-            return method(request, metadata=self._metadata, timeout=timeout)
+            return method(request, metadata=(*self._metadata, *more), timeout=timeout)
         except grpc.RpcError as error:
             raise controller_error(error) from None
 
 
 class ControllerUnreachable(ConnectionError):
     """Raised when the controller does not answer. Asking again later may help."""
+
+
+class LeaseClaimed(LeaseError):
+    """Raised when a lease is wanted for oneself, and another connection uses it."""
 
 
 def controller_error(error: grpc.RpcError) -> ConnectionError | LeaseError:
@@ -324,7 +358,8 @@ def controller_error(error: grpc.RpcError) -> ConnectionError | LeaseError:
         return ConnectionError(
             f"the controller refuses this client: {details}; check token, name and namespace, or log in again"
         )
-    return LeaseError(details or f"the controller answered {code.name}")
+    kind = LeaseClaimed if refusal_kind(error) == CLAIMED else LeaseError
+    return kind(details or f"the controller answered {code.name}")
 
 
 def is_refusal(error: grpc.RpcError) -> bool:

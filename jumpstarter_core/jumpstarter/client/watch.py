@@ -33,11 +33,15 @@ class LeaseWatch:
         metadata: tuple[tuple[str, str], ...],
         name: str,
         timeout: float | None,
+        claim: str = "",
+        exclusive: bool = False,
     ) -> None:
         self._lab = lab
         self._channel = channel
         self._metadata = metadata
         self._name = name
+        self._claim = claim
+        self._exclusive = exclusive
         self._deadline = None if timeout is None else monotonic() + timeout
         self._cancelled = threading.Event()
         self._call: Any = None
@@ -53,7 +57,9 @@ class LeaseWatch:
         from jumpstarter_protocol import lab_pb2_grpc
 
         stub: Any = lab_pb2_grpc.LabServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        request = lab_pb2.WatchLeaseRequest(name=self._lab.resource("leases", self._name))
+        request = lab_pb2.WatchLeaseRequest(
+            name=self._lab.resource("leases", self._name), claim=self._claim, exclusive=self._exclusive
+        )
         self._call = call = stub.WatchLease(request, metadata=self._metadata, timeout=self._left())
         try:
             if self._cancelled.is_set():
@@ -97,7 +103,7 @@ def lease_event(message: Any) -> LeaseEvent:
     """The event of a LeaseEvent message."""
     lease = Lease.from_proto(message.lease)
     if not message.HasField("waiting"):
-        return LeaseEvent(lease=lease, notice=message.notice)
+        return LeaseEvent(lease=lease, notice=message.notice, claims=message.claims)
     waiting = message.waiting
     slot = waiting.longest_slot.ToTimedelta() if waiting.HasField("longest_slot") else None
     return LeaseEvent(
@@ -107,4 +113,5 @@ def lease_event(message: Any) -> LeaseEvent:
         estimate=time_of(waiting, "estimate"),
         longest_slot=slot,
         notice=message.notice,
+        claims=message.claims,
     )

@@ -5,10 +5,11 @@ A new lease has its name from here. So there is something to end even when the a
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,12 +17,22 @@ from secrets import randbits
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from jumpstarter.client.lab import ControllerUnreachable, Lab, Lease, LeaseEvent
+from jumpstarter.client.lab import ControllerUnreachable, Lab, Lease, LeaseClaimed, LeaseEvent
 from jumpstarter.common.durations import format_duration
-from jumpstarter.common.exceptions import ConfigurationError, ConnectionError, LeaseError
+from jumpstarter.common.exceptions import (
+    ConfigurationError,
+    ConnectionError,
+    JumpstarterException,
+    LeaseError,
+)
 from jumpstarter.common.selectors import Selector
 
+from .jobs import JOB_KEY, job_id
+from .progress import Repeating
+
 if TYPE_CHECKING:
+    from jumpstarter.client.watch import LeaseWatch
+
     from .progress import Report
 
 DEFAULT_DURATION: Final = timedelta(minutes=30)
@@ -37,13 +48,26 @@ RELEASE_TIMEOUT: Final = 10.0
 RELEASE_ATTEMPT: Final = 5.0
 
 
+#: Seconds that a controller gets to say whether a lease is free to be used: it waits for a user who may come back.
+CLAIM_TIMEOUT: Final = 30.0
+#: Seconds after which it is looked at again whether a client waits for its own leases.
+HINT_INTERVAL: Final = 30.0
+#: Seconds for the end of a claim: it lapses by itself, too.
+UNCLAIM_TIMEOUT: Final = 5.0
+
+
+def new_claim() -> str:
+    """A name for one use of a lease."""
+    return f"{randbits(96):024x}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class LeaseRequest:
     """What to lease: what *selector* selects, or *exporter_name*, or the existing lease *lease*.
 
-    With *adopt* a lease of `jmp create lease` is used if there is just one that fits. *duration* is for how long; with
-    *extend* the lease goes on for as long as it is in use. Timeouts in seconds: to get an exporter, for one that cannot be
-    reached to come back; None: as configured.
+    With *adopt* a lease of `jmp create lease` is used if one fits that this job has made and nobody uses. *duration* is for
+    how long; with *extend* the lease goes on for as long as it is in use. Timeouts in seconds: to get an exporter, for one
+    that cannot be reached to come back; None: as configured. *claim* names this use of the lease.
     """
 
     selector: str = ""
@@ -57,6 +81,7 @@ class LeaseRequest:
     tags: dict[str, str] = field(default_factory=dict)
     context: dict[str, str] = field(default_factory=dict)
     allow_disabled: bool = False
+    claim: str = field(default_factory=new_claim, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (self.selector or self.exporter_name or self.lease or self.adopt):
@@ -94,10 +119,14 @@ def acquire(lab: Lab, request: LeaseRequest, timeout: float, report: Report) -> 
     """
     existing = _existing(lab, request, report)
     if existing is not None:
-        return wait_until_ready(lab, existing.name, timeout, report), False
+        try:
+            return wait_until_ready(lab, existing.name, timeout, report, request.claim), False
+        except BaseException:
+            unclaim(lab, existing.name, request.claim)
+            raise
     name = new_lease_name()
     try:
-        create(lab, request, name)
+        create(lab, request, name, claim=request.claim)
     except LeaseRefused:
         raise
     except BaseException:
@@ -105,18 +134,66 @@ def acquire(lab: Lab, request: LeaseRequest, timeout: float, report: Report) -> 
         release(lab, name, lambda text: None, timeout=0)
         raise
     try:
-        return wait_until_ready(lab, name, timeout, report), True
+        waited_for = _own_lease_or_another(lab, request, name, timeout, report)
     except BaseException:
         release(lab, name, report)
         raise
+    if waited_for.name == name:
+        return waited_for, True
+    release(lab, name, report)
+    return waited_for, False
+
+
+def _own_lease_or_another(
+    lab: Lab, request: LeaseRequest, name: str, timeout: float, report: Report
+) -> Lease:
+    """The new lease *name*, or one that may be adopted and became free meanwhile; whichever can be used first."""
+
+    def look() -> Lease | None:
+        try:
+            return _adopted(lab, request, lambda text: None, ready=True)
+        except JumpstarterException:
+            return None
+
+    def hint() -> str:
+        return held_by_oneself(lab, request, name)
+
+    return wait_until_ready(lab, name, timeout, report, request.claim, look if request.adopt else None, hint)
+
+
+def held_by_oneself(lab: Lab, request: LeaseRequest, name: str) -> str:
+    """What to tell a client whose other leases hold all exporters that the lease *name* may get; "" when that is not so."""
+    try:
+        leases = [each for each in lab.list_leases() if each.client == lab.name and each.ready]
+        own = {each.exporter: each.name for each in leases if each.name != name}
+        if not own:
+            return ""
+        fitting = [request.exporter_name] if request.exporter_name else []
+        if not fitting:
+            exporters = lab.list_exporters(request.selector)
+            fitting = [each.name for each in exporters if each.enabled is not False]
+    except JumpstarterException:
+        return ""
+    if not fitting or not own.keys() >= set(fitting):
+        return ""
+    told = ", ".join(f"{own[exporter]} ({exporter})" for exporter in fitting)
+    return (
+        f"this client's own leases hold all exporters that fit: {told}; use one of them by its name "
+        "(--lease, JMP_LEASE), or end it with 'jmp delete lease'"
+    )
 
 
 class LeaseRefused(LeaseError):
     """Raised when the controller does not take the request for a lease."""
 
 
-def create(lab: Lab, request: LeaseRequest, name: str, begin_time: datetime | None = None) -> Lease:
-    """Ask for a lease called *name*. Raises LeaseRefused when the controller does not take the request."""
+def create(
+    lab: Lab, request: LeaseRequest, name: str, begin_time: datetime | None = None, claim: str = ""
+) -> Lease:
+    """Ask for a lease called *name*. Raises LeaseRefused when the controller does not take the request.
+
+    With a *claim* it is given up when nobody waits for it.
+    """
     try:
         return lab.create_lease(
             selector=request.selector,
@@ -127,6 +204,7 @@ def create(lab: Lab, request: LeaseRequest, name: str, begin_time: datetime | No
             tags=request.tags,
             context=request.context,
             allow_disabled=request.allow_disabled,
+            claim=claim,
         )
     except LeaseError as error:
         raise LeaseRefused(f"no lease for {request.wanted}: {error}") from None
@@ -135,7 +213,7 @@ def create(lab: Lab, request: LeaseRequest, name: str, begin_time: datetime | No
 def _existing(lab: Lab, request: LeaseRequest, report: Report) -> Lease | None:
     """The lease that *request* names; None when it names none, or one that is for other exporters."""
     if not request.lease:
-        return _adopted(lab, request) if request.adopt else None
+        return _adopted(lab, request, report) if request.adopt else None
     lease = lab.get_lease(request.lease)
     if lease.client != lab.name:
         raise LeaseError(
@@ -169,24 +247,50 @@ def _holds(lab: Lab, lease: Lease, request: LeaseRequest) -> bool:
     return Selector.parse(request.selector).selects(labels)
 
 
-def _adopted(lab: Lab, request: LeaseRequest) -> Lease | None:
-    """The one lease that was created to be used like this; None when there is none."""
-    fitting = [
-        lease
-        for lease in lab.list_leases()
-        if lease.client == lab.name and KEPT.items() <= lease.context.items() and _fits(lease, request)
-    ]
-    if len(fitting) == 1:
-        return fitting[0]
-    if not (request.selector or request.exporter_name):
-        names = ", ".join(lease.name for lease in fitting)
+def _adopted(lab: Lab, request: LeaseRequest, report: Report, *, ready: bool = False) -> Lease | None:
+    """A lease that was created to be used like this, and that is now claimed; None when there is none that is free.
+
+    With *ready*, only one that has its exporter.
+    """
+    kept = [lease for lease in lab.list_leases() if _is_kept(lab, lease) and (lease.ready or not ready)]
+    fitting = [lease for lease in kept if _fits(lease, request)]
+    names = ", ".join(lease.name for lease in fitting)
+    anything = not (request.selector or request.exporter_name)
+    if anything and len(fitting) != 1:
         raise LeaseError(
             f"several leases may be meant ({names}): set JMP_LEASE to one of them"
             if fitting
             else "nothing says which exporter to lease, and there is no lease to use: give a selector (labels), "
             "or create a lease with 'jmp create lease'"
         )
+    for lease in fitting:
+        if _is_free(lab, lease, request.claim, report):
+            report(f"Using lease {lease.name}{f' ({lease.exporter})' if lease.exporter else ''}")
+            return lease
+    if anything:
+        raise LeaseError(
+            f"lease {names} is in use by another process of this client: set JMP_LEASE to it to use it together, or "
+            "give a selector (labels) to lease another exporter"
+        )
     return None
+
+
+def _is_kept(lab: Lab, lease: Lease) -> bool:
+    """Whether *lease* was created, by the job that this process belongs to, to be used by several programs."""
+    mine = lease.client == lab.name and KEPT.items() <= lease.context.items()
+    return mine and lease.context.get(JOB_KEY, "") == job_id()
+
+
+def _is_free(lab: Lab, lease: Lease, claim: str, report: Report) -> bool:
+    """Whether nobody else uses *lease*; then it is claimed."""
+    try:
+        for _ in lab.watch_lease(lease.name, CLAIM_TIMEOUT, claim=claim, exclusive=True):
+            return True
+    except LeaseClaimed as error:
+        report(f"Not using lease {lease.name}: {error}")
+    except (LeaseError, TimeoutError):
+        pass  # it has ended meanwhile
+    return False
 
 
 def _plain(selector: str) -> str:
@@ -194,34 +298,94 @@ def _plain(selector: str) -> str:
     return "" if selector == "<none>" else selector
 
 
-def wait_until_ready(lab: Lab, name: str, timeout: float, report: Report) -> Lease:
-    """Wait for the lease's exporter; *report* gets what is known about the waiting.
+def wait_until_ready(
+    lab: Lab,
+    name: str,
+    timeout: float,
+    report: Report,
+    claim: str = "",
+    look: Callable[[], Lease | None] | None = None,
+    hint: Callable[[], str] | None = None,
+) -> Lease:
+    """Wait for the lease's exporter; *report* gets what is known about the waiting, again every few seconds.
 
-    A controller that goes away is waited for, too. Raises LeaseError when the lease cannot be satisfied, or is not within
-    *timeout* seconds.
+    A controller that goes away is waited for, too. *claim* is kept meanwhile. *look* may give another lease that can be used
+    instead, *hint* what else to tell. Raises LeaseError when the lease cannot be satisfied, or is not within *timeout* seconds.
     """
-    deadline = time.monotonic() + timeout
-    last, backoff = "", Backoff()
-    while True:
-        left = deadline - time.monotonic()
-        try:
-            for event in lab.watch_lease(name, max(left, 0.1)):
-                backoff.reset()
-                if event.lease.failure is not None:
-                    raise LeaseError(f"lease {name} {event.lease.failure}")
-                if event.lease.ready:
-                    return event.lease
-                last = waiting_text(event)
-                report(last)
-        except TimeoutError:
-            raise LeaseError(
-                f"no exporter within {format_duration(timedelta(seconds=timeout))}: {last or 'no reason is known'}; "
-                "allow for a longer wait, or see 'jmp get exporters --with leases,online,status'"
-            ) from None
-        except ControllerUnreachable as error:
-            last = f"Waiting for the controller: {error}"
-            report(last)
-        backoff.wait(deadline - time.monotonic())
+    waiting = _Waiting(lab, name, timeout, claim, look)
+    with Repeating(report, waiting.look_around if look is not None else None) as progress:
+        return waiting.wait(progress, report, hint)
+
+
+class _Waiting:
+    """One wait for the exporter of a lease; see `wait_until_ready`."""
+
+    def __init__(
+        self, lab: Lab, name: str, timeout: float, claim: str, look: Callable[[], Lease | None] | None
+    ) -> None:
+        self._lab = lab
+        self._name = name
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._claim = claim
+        self._look = look
+        self._found: Lease | None = None
+        self._watch = self._new_watch()
+        self._last = ""
+        self._hinted = ""
+        self._hint_again = 0.0
+
+    def look_around(self) -> None:
+        """Look for another lease, on a thread; when there is one, the wait ends with it."""
+        if self._look is not None and self._found is None:
+            self._found = self._look()
+            if self._found is not None:
+                self._watch.cancel()
+
+    def wait(self, progress: Report, report: Report, hint: Callable[[], str] | None) -> Lease:
+        """The lease that can be used."""
+        backoff = Backoff()
+        while self._found is None:
+            self._watch = self._new_watch()
+            try:
+                for event in self._watch:
+                    backoff.reset()
+                    if event.lease.failure is not None:
+                        raise LeaseError(f"lease {self._name} {event.lease.failure}")
+                    if event.lease.ready:
+                        if event.claims > 1:
+                            report(f"Lease {self._name} is in use by {_others(event.claims - 1)}, too")
+                        return event.lease
+                    self._tell("; ".join(filter(None, (waiting_text(event), self._hint(hint)))), progress)
+            except TimeoutError:
+                raise LeaseError(
+                    f"no exporter within {format_duration(timedelta(seconds=self._timeout))}: "
+                    f"{self._last or 'no reason is known'}; "
+                    "allow for a longer wait, or see 'jmp get exporters --with leases,online,status'"
+                ) from None
+            except ControllerUnreachable as error:
+                self._tell(f"Waiting for the controller: {error}", progress)
+            if self._found is None:
+                backoff.wait(self._deadline - time.monotonic())
+        return self._found
+
+    def _hint(self, hint: Callable[[], str] | None) -> str:
+        now = time.monotonic()
+        if hint is not None and now >= self._hint_again:
+            self._hinted, self._hint_again = hint(), now + HINT_INTERVAL
+        return self._hinted
+
+    def _tell(self, text: str, progress: Report) -> None:
+        self._last = text
+        progress(text)
+
+    def _new_watch(self) -> LeaseWatch:
+        left = max(self._deadline - time.monotonic(), 0.1)
+        return self._lab.watch_lease(self._name, left, claim=self._claim)
+
+
+def _others(count: int) -> str:
+    return "another connection" if count == 1 else f"{count} other connections"
 
 
 def waiting_text(event: LeaseEvent) -> str:
@@ -268,6 +432,12 @@ def release(lab: Lab, name: str, report: Report, timeout: float = RELEASE_TIMEOU
         except ConnectionError as error:
             report(f"Lease {name} could not be released: {error}")
         return
+
+
+def unclaim(lab: Lab, name: str, claim: str) -> None:
+    """Let others use the lease *name*. Never raises: where it does not arrive, the claim lapses."""
+    with contextlib.suppress(JumpstarterException), _uninterrupted():
+        lab.release_claim(name, claim, UNCLAIM_TIMEOUT)
 
 
 @contextmanager

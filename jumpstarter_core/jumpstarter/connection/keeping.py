@@ -69,7 +69,7 @@ def due(
 
 
 class Keeper:
-    """Follows *lease* of *lab* until closed. With *step* the lease is extended so that it lasts for that long.
+    """Follows *lease* of *lab* until closed, and keeps *claim* on it. With *step* the lease is extended to last that long.
 
     `ended` says why the lease is over, None while it is not; then every function of `on_end` is called, on the
     keeper's thread. So is *on_soon*, once, with what is left of the lease (a second at least) when that is no more than *soon*
@@ -85,6 +85,7 @@ class Keeper:
         *,
         soon: timedelta | None = None,
         on_soon: Callable[[timedelta], object] | None = None,
+        claim: str = "",
     ) -> None:
         self.lease = lease
         self.ended: str | None = None
@@ -101,7 +102,8 @@ class Keeper:
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], object]] = []
         self._closed = threading.Event()
-        self._watch = lab.watch_lease(lease.name)
+        self._claim = claim
+        self._watch = lab.watch_lease(lease.name, claim=claim)
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-lease {lease.name}", daemon=True)
 
     def __enter__(self) -> Keeper:
@@ -133,7 +135,7 @@ class Keeper:
         backoff = Backoff()
         while not self._closed.is_set() and self.ended is None:
             wait = self._act()
-            self._watch = self._lab.watch_lease(self.lease.name, wait)
+            self._watch = self._lab.watch_lease(self.lease.name, wait, claim=self._claim)
             if self._closed.is_set():
                 return
             try:

@@ -27,7 +27,7 @@ from jumpstarter.common.enums import LogSource
 from jumpstarter.common.exceptions import JumpstarterException
 
 from .controller import controller
-from .holding import LeaseRequest, holding
+from .holding import LeaseRequest, holding, unclaim
 from .keeping import SOON, Keeper
 from .passage import find_passage
 from .progress import ProgressLine, Report
@@ -159,7 +159,9 @@ def keep_lease(
         finally:
             line.finish()
         step = request.duration if request.extend and owned else None
-        keeper = Keeper(lab, held, step, notify or ProgressLine(terminal=False))
+        if not owned:
+            stack.callback(unclaim, lab, held.name, request.claim)
+        keeper = Keeper(lab, held, step, notify or ProgressLine(terminal=False), claim=request.claim)
         yield Kept(lab, stack.enter_context(keeper), owned)
 
 

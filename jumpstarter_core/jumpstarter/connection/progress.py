@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+from typing import Final, Self
+
+from jumpstarter.common.durations import format_duration
 
 Report = Callable[[str], None]
 """Tells the user a line of text."""
@@ -32,6 +38,47 @@ class ProgressLine:
         if self._last and self._terminal:
             self._write("\n")
         self._last = ""
+
+
+#: Seconds after which somebody who waits is told again what for; twice as many after a minute.
+AGAIN: Final = 5.0
+
+
+class Repeating:
+    """Reports what is waited for, and again every few seconds with how long that has been. Use it as a context.
+
+    *meanwhile* is called before every repetition, on a thread.
+    """
+
+    def __init__(self, report: Report, meanwhile: Callable[[], object] | None = None) -> None:
+        self._report = report
+        self._meanwhile = meanwhile
+        self._text = ""
+        self._since = monotonic()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def __call__(self, text: str) -> None:
+        """Report *text*, now and from now on."""
+        self._text = text
+        self._report(text)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._repeat, name="jumpstarter-waiting", daemon=True)
+            self._thread.start()
+
+    def _repeat(self) -> None:
+        while not self._over.wait(AGAIN if monotonic() - self._since < 60 else 2 * AGAIN):
+            if self._meanwhile is not None:
+                self._meanwhile()
+            if not self._over.is_set():
+                passed = timedelta(seconds=round(monotonic() - self._since))
+                self._report(f"{self._text} (for {format_duration(passed)} now)")
 
 
 def _to_stderr(text: str) -> None:

@@ -26,10 +26,22 @@ ROLE_EXPORTER: Role
 ROLE_ADMINISTRATOR: Role
 
 class WatchLeaseRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "claim", "exclusive")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_FIELD_NUMBER: _ClassVar[int]
+    EXCLUSIVE_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    claim: str
+    exclusive: bool
+    def __init__(self, name: _Optional[str] = ..., claim: _Optional[str] = ..., exclusive: _Optional[bool] = ...) -> None: ...
+
+class ReleaseClaimRequest(_message.Message):
+    __slots__ = ("name", "claim")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    claim: str
+    def __init__(self, name: _Optional[str] = ..., claim: _Optional[str] = ...) -> None: ...
 
 class OpenPassageRequest(_message.Message):
     __slots__ = ("lease_name",)
@@ -54,14 +66,16 @@ class Passage(_message.Message):
     def __init__(self, client: _Optional[str] = ..., authority: _Optional[str] = ..., certificate: _Optional[str] = ..., key: _Optional[str] = ..., endpoint: _Optional[str] = ..., ticket: _Optional[str] = ...) -> None: ...
 
 class LeaseEvent(_message.Message):
-    __slots__ = ("lease", "waiting", "notice")
+    __slots__ = ("lease", "waiting", "notice", "claims")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
     NOTICE_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
     lease: _client_pb2.Lease
     waiting: Waiting
     notice: str
-    def __init__(self, lease: _Optional[_Union[_client_pb2.Lease, _Mapping]] = ..., waiting: _Optional[_Union[Waiting, _Mapping]] = ..., notice: _Optional[str] = ...) -> None: ...
+    claims: int
+    def __init__(self, lease: _Optional[_Union[_client_pb2.Lease, _Mapping]] = ..., waiting: _Optional[_Union[Waiting, _Mapping]] = ..., notice: _Optional[str] = ..., claims: _Optional[int] = ...) -> None: ...
 
 class Waiting(_message.Message):
     __slots__ = ("position", "reason", "estimate", "longest_slot")

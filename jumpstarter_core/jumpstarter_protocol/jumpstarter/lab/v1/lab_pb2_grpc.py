@@ -42,6 +42,11 @@ class LabServiceStub:
                 request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.WatchLeaseRequest.SerializeToString,
                 response_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.LeaseEvent.FromString,
                 _registered_method=True)
+        self.ReleaseClaim = channel.unary_unary(
+                '/jumpstarter.lab.v1.LabService/ReleaseClaim',
+                request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ReleaseClaimRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.OpenPassage = channel.unary_unary(
                 '/jumpstarter.lab.v1.LabService/OpenPassage',
                 request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.OpenPassageRequest.SerializeToString,
@@ -55,6 +60,14 @@ class LabServiceServicer:
 
     def WatchLease(self, request, context):
         """The lease now, and again at every change of it or of its place among the waiters. Ends when the lease has ended.
+        With a claim, the caller uses the lease as long as the stream is there, and for some seconds after it broke.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseClaim(self, request, context):
+        """The end of a claim, at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,6 +88,11 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.WatchLease,
                     request_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.WatchLeaseRequest.FromString,
                     response_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.LeaseEvent.SerializeToString,
+            ),
+            'ReleaseClaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseClaim,
+                    request_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ReleaseClaimRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'OpenPassage': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenPassage,
@@ -110,6 +128,33 @@ class LabService:
             '/jumpstarter.lab.v1.LabService/WatchLease',
             jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.WatchLeaseRequest.SerializeToString,
             jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.LeaseEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseClaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jumpstarter.lab.v1.LabService/ReleaseClaim',
+            jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ReleaseClaimRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

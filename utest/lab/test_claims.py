@@ -1,0 +1,253 @@
+"""A lease has one user at a time, unless it is named; and nobody gets a board for a client that has gone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .world import Process, World, wait_for
+
+_numbers = itertools.count(1)
+
+TEST = """
+import os, time
+from pathlib import Path
+from jumpstarter_testing.pytest import JumpstarterTest
+
+class TestBoard(JumpstarterTest):
+    selector = os.environ["WANTED"]
+
+    def test_uses_its_board(self, client):
+        client.power.on()
+        Path(os.environ["USED"]).write_text("used")
+        deadline = time.monotonic() + 120
+        while not Path(os.environ["GO"]).exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def kind(world: World) -> Iterator[str]:
+    """Two boards of one kind: its selector."""
+    kind = f"kind=claimed-{next(_numbers)}"
+    boards = [f"claimed-{next(_numbers)}" for _ in range(2)]
+    for board in boards:
+        world.add_exporter(board, f"{kind},name={board}")
+    processes = [world.run_exporter(board) for board in boards]
+    yield kind
+    for process in processes:
+        process.end()
+    world.nothing_is_leased()
+
+
+class Run:
+    """A run of pytest with one test, which uses its board until `go`."""
+
+    def __init__(self, world: World, kind: str, **env: str) -> None:
+        folder = world.home / f"run-{next(_numbers)}"
+        folder.mkdir()
+        (folder / "test_board.py").write_text(TEST)
+        self._go, self._used = folder / "go", folder / "used"
+        variables = {"WANTED": kind, "GO": str(self._go), "USED": str(self._used), **env}
+        self.process: Process = world.start(
+            "python", "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", str(folder), env=variables
+        )
+
+    def used(self) -> None:
+        """Wait until it uses its board."""
+
+        def check() -> bool:
+            assert self.process.popen.poll() is None, self.process.text()
+            return self._used.exists()
+
+        wait_for(check, f"the run uses a board: {self.process.text()}")
+
+    def go(self) -> None:
+        self._go.touch()
+        assert self.process.wait() == 0, self.process.text()
+
+
+def create(world: World, kind: str, **env: str) -> str:
+    return world.ok("create", "lease", "-l", kind, "--wait", "30", "-o", "name", env=env).strip()
+
+
+def held(world: World) -> list[str]:
+    return sorted(lease["exporter"] for lease in world.leases())
+
+
+def test_two_runs_of_one_client_use_two_boards(world: World, kind: str) -> None:
+    lease = create(world, kind)
+    first = Run(world, kind)
+    first.used()
+    second = Run(world, kind)
+    second.used()
+    assert f"Using lease {lease}" in first.process.text()
+    assert (
+        f"Not using lease {lease}: lease '{lease}' is in use by another connection" in second.process.text()
+    )
+    assert len(held(world)) == 2
+    first.go()
+    second.go()
+    # What is free again is used again.
+    third = Run(world, kind)
+    third.used()
+    assert f"Using lease {lease}" in third.process.text()
+    third.go()
+    world.ok("delete", "lease", lease)
+
+
+def test_lease_of_a_killed_run_is_free_again(world: World, kind: str) -> None:
+    lease = create(world, kind)
+    first = Run(world, kind)
+    first.used()
+    first.process.end(signal.SIGKILL)
+    second = Run(world, kind)
+    second.used()
+    assert f"Using lease {lease}" in second.process.text()
+    second.go()
+    world.ok("delete", "lease", lease)
+
+
+def online(world: World, board: str) -> bool:
+    return bool(world.exporter(board)["status"]["exporterStatus"] != "Offline")
+
+
+def test_claim_survives_the_controller(own_world: World) -> None:
+    world, kind = own_world, "kind=claimed"
+    controller = world.processes[0]
+    for board in ("one", "two"):
+        world.add_exporter(board, kind)
+        world.run_exporter(board)
+    lease = create(world, kind)
+    first = Run(world, kind)
+    first.used()
+    controller.end(signal.SIGKILL)
+    world.start_controller()
+    wait_for(lambda: all(online(world, board) for board in ("one", "two")), "the boards are back")
+    second = Run(world, kind)
+    second.used()
+    assert f"Not using lease {lease}" in second.process.text()
+    first.go()
+    second.go()
+
+
+def test_create_run_delete_twice_at_once_does_not_wait_for_itself(world: World, kind: str) -> None:
+    leases = [create(world, kind) for _ in range(2)]
+    runs = [Run(world, kind) for _ in range(2)]
+    for run in runs:
+        run.used()
+    assert held(world) == sorted(lease["exporter"] for lease in world.leases() if lease["name"] in leases)
+    for run in runs:
+        run.go()
+    for lease in leases:
+        world.ok("delete", "lease", lease)
+
+
+def test_job_uses_the_lease_that_it_has_made(world: World, kind: str) -> None:
+    jobs = [{"CI_JOB_ID": str(number)} for number in (1, 2)]
+    leases = [create(world, kind, **job) for job in jobs]
+    runs = [Run(world, kind, **job) for job in reversed(jobs)]
+    for run, lease in zip(runs, reversed(leases), strict=True):
+        run.used()
+        assert f"Using lease {lease}" in run.process.text()
+    for run in runs:
+        run.go()
+    for lease in leases:
+        world.ok("delete", "lease", lease)
+
+
+def test_named_lease_is_used_together_and_that_is_said(world: World, kind: str) -> None:
+    lease = create(world, kind)
+    first = Run(world, kind, JMP_LEASE=lease)
+    first.used()
+    done = world.jmp("shell", "--lease", lease, "--", "j", "power", "on")
+    assert done.code == 0
+    assert f"Lease {lease} is in use by another connection, too" in done.err
+    # The end of one user is not that of the other's claim.
+    second = Run(world, kind)
+    second.used()
+    assert f"Using lease {lease}" not in second.process.text()
+    first.go()
+    second.go()
+    world.ok("delete", "lease", lease)
+
+
+def test_who_waits_for_its_own_leases_is_told_which(world: World, kind: str) -> None:
+    leases = [create(world, kind) for _ in range(2)]
+    done = world.jmp("shell", "-l", kind, "--acquisition-timeout", "3", "--", "true")
+    assert done.code == 1
+    assert "this client's own leases hold all exporters that fit: " in done.err
+    assert all(lease in done.err for lease in leases)
+    world.ok("delete", "lease", *leases)
+
+
+def test_run_that_waits_takes_a_lease_that_becomes_free(world: World, kind: str) -> None:
+    lease = create(world, kind)
+    first = Run(world, kind)
+    first.used()
+    other = world.start("jmp", "shell", "-l", kind, "--", "sh", "-c", "echo started; exec sleep 600")
+    other.until("started")
+    second = Run(world, kind)
+    second.process.until("Waiting for an exporter")
+    first.go()
+    second.used()
+    second.go()
+    other.end()
+    world.ok("delete", "lease", lease)
+
+
+def waiting_shell(world: World, kind: str, mark: Path) -> Process:
+    shell = world.start("jmp", "shell", "-l", kind, "--", "touch", str(mark))
+    shell.until("Waiting for an exporter")
+    return shell
+
+
+def test_board_is_not_given_to_a_client_that_has_gone(world: World, kind: str) -> None:
+    leases = [create(world, kind) for _ in range(2)]
+    gone = waiting_shell(world, kind, world.home / "gone")
+    there = waiting_shell(world, kind, world.home / "there")
+    gone.end(signal.SIGKILL)
+    world.ok("delete", "lease", *leases)
+    assert there.wait() == 0
+    time.sleep(1)  # the boards are free, and nobody is to be given one
+    assert not [lease for lease in world.leases() if lease.get("exporter")]
+    for lease in world.leases():
+        world.ok("delete", "lease", lease["name"])
+
+
+def test_lease_that_nobody_waits_for_ends(own_world: World) -> None:
+    world = own_world
+    controller = world.processes[0]
+    controller.end()
+    world.start_controller({"leasePolicy": {"waiterGrace": "16s"}})
+    world.add_exporter("board", "kind=graced")
+    world.run_exporter("board")
+    lease = create(world, "kind=graced")
+    gone = waiting_shell(world, "kind=graced", world.home / "gone")
+    gone.end(signal.SIGKILL)
+    wait_for(lambda: [each["name"] for each in world.leases()] == [lease], "the waiting lease has ended")
+    ended = json.loads(world.ok("get", "leases", "--all", "-o", "json"))["leases"]
+    messages = [c["message"] for each in ended for c in each["conditions"]]
+    assert "its client went away, nobody waited for it any more" in messages
+
+
+def test_lease_that_nobody_was_to_wait_for_is_granted(world: World, kind: str) -> None:
+    leases = [create(world, kind) for _ in range(2)]
+    third = world.ok("create", "lease", "-l", kind, "-o", "name").strip()
+    world.ok("delete", "lease", *leases)
+    wait_for(lambda: [each["name"] for each in world.leases() if each.get("exporter")] == [third], "granted")
+    world.ok("delete", "lease", third)
+
+
+def test_waiting_is_told_again_and_again(world: World, kind: str) -> None:
+    leases = [create(world, kind) for _ in range(2)]
+    shell = waiting_shell(world, kind, world.home / "late")
+    shell.until("s now)", times=2)
+    world.ok("delete", "lease", *leases)
+    assert shell.wait() == 0
