@@ -10,7 +10,7 @@ What holds:
 * Bytes are taken from one side only when those before them are on their way to the other.
 * The end of one direction leaves the other one open.
 * Who comes without what it needs, or waits alone for `LONE_TIMEOUT`, is told and sent away; not more than `MAX_PENDING` wait.
-* `cut` ends all that is joined for a lease.
+* `cut` ends all that is joined for a lease, and voids the tokens of its exporter.
 """
 
 from __future__ import annotations
@@ -138,6 +138,7 @@ class Joint:
 
     def cut(self, lease: str) -> int:
         """End all connections of *lease*; gives how many there were."""
+        self._authority.void(lease, self._clock())
         tasks = [task for task, name in self._joined.items() if name == lease]
         for task in tasks:
             task.cancel()

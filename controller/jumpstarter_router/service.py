@@ -7,7 +7,7 @@ What holds:
   writer, and the router keeps one frame a direction.
 * A token joins once. A side that waits alone is sent away after `LONE_TIMEOUT`; not more than `MAX_PENDING` wait at a time.
 * The end of one direction leaves the other one open. When both have ended, or one breaks, both calls end.
-* `cut` ends all streams of a lease at once.
+* `cut` ends all streams of a lease at once, and what was dialled for it before opens none any more.
 """
 
 from __future__ import annotations
@@ -95,8 +95,9 @@ class RouterService:
         handler: Any = grpc.stream_stream_rpc_method_handler(self.stream)  # type: ignore[arg-type]
         return grpc.method_handlers_generic_handler(_METHOD, {"Stream": handler})
 
-    def cut(self, lease: str) -> int:
-        """End every stream of *lease*; gives how many there were."""
+    def cut(self, lease: str, stamp: float | None = None) -> int:
+        """End every stream of *lease*; gives how many there were. *stamp* as in `TokenAuthority.void`."""
+        self._authority.void(lease, self._clock(), stamp)
         streams = [stream for stream in self._streams.values() if stream.lease == lease]
         for stream in streams:
             stream.finish("the lease has ended")

@@ -2,7 +2,8 @@
 
 A token is a JWT signed with a key that the controller and its routers share (HS256, RFC 7519). Issuer and audience are those
 of stock Jumpstarter; `sub` is the stream. Ours also says which side it is for and which lease it belongs to: a token cannot
-be used by the other side, and all streams of a lease can be cut when it ends.
+be used by the other side, and all streams of a lease can be cut when it ends. What was issued before a cut joins nothing
+after it: the order of both is told by stamps, which are seconds that never go back.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ AUDIENCE: Final = "https://jumpstarter.dev/router"
 
 #: Seconds after which a token no longer opens a stream. Open streams outlive it.
 LIFETIME: Final = 300
+#: Seconds by which the clocks of a controller and its routers may differ.
+LEEWAY: Final = 30
 
 #: Bytes of a key, the least that HS256 asks for (RFC 7518, section 3.2).
 KEY_SIZE: Final = 32
@@ -31,12 +34,13 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Ticket:
-    """What a valid token says. `expiry` is in seconds since 1970."""
+    """What a valid token says. `expiry` is in seconds since 1970; `stamp` tells the order of tokens and cuts."""
 
     stream: str
     side: Side
     lease: str
     expiry: float
+    stamp: float = 0.0
 
 
 class InvalidTokenError(Exception):
@@ -50,6 +54,20 @@ class TokenAuthority:
         if len(key) < KEY_SIZE:
             raise ValueError(f"the router key has {len(key)} bytes: expected at least {KEY_SIZE}")
         self._key = key
+        self._last_stamp = 0.0
+        self._cuts: dict[str, float] = {}
+
+    def stamp(self, now: float) -> float:
+        """*now*, or a bit more than the last stamp where the clock was set back."""
+        self._last_stamp = max(round(now, 6), self._last_stamp + 1e-6)
+        return self._last_stamp
+
+    def void(self, lease: str, now: float, stamp: float | None = None) -> None:
+        """Tokens of *lease* are refused that were issued before: before *stamp*, where another process issues them."""
+        stamp = self.stamp(now) if stamp is None else stamp
+        oldest = stamp - LIFETIME - 2 * LEEWAY  # of tokens that have not expired
+        self._cuts = {name: cut for name, cut in self._cuts.items() if cut >= oldest}
+        self._cuts[lease] = max(stamp, self._cuts.get(lease, 0.0))
 
     def issue(self, lease: str, now: float) -> dict[Side, str]:
         """A token for each side of a new stream of *lease*; *now* in seconds since 1970."""
@@ -72,13 +90,14 @@ class TokenAuthority:
             "nbf": int(now),
             "exp": int(now) + LIFETIME,
             "jti": str(uuid4()),
+            "stamp": self.stamp(now),
             "side": side.value,
             "lease": lease,
         }
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def check(self, token: str) -> Ticket:
-        """What *token* says. Raises InvalidTokenError for one that is forged, expired or not a router's."""
+        """What *token* says. Raises InvalidTokenError for one that is forged, expired, void or not a router's."""
         import jwt
 
         try:
@@ -88,13 +107,24 @@ class TokenAuthority:
                 algorithms=["HS256"],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                leeway=30,
+                leeway=LEEWAY,
                 options={"require": ["exp", "sub", "jti"]},
             )
-            return Ticket(claims["sub"], Side(claims["side"]), str(claims["lease"]), float(claims["exp"]))
+            ticket = Ticket(
+                claims["sub"],
+                Side(claims["side"]),
+                str(claims["lease"]),
+                float(claims["exp"]),
+                float(claims.get("stamp", claims.get("iat", 0.0))),
+            )
         except jwt.ExpiredSignatureError:
             raise InvalidTokenError("the router token has expired: dial again") from None
         except (jwt.InvalidTokenError, KeyError, ValueError):
             raise InvalidTokenError(
                 "the router token is not valid: it is not one of this lab's, or was changed"
             ) from None
+        if ticket.stamp <= self._cuts.get(ticket.lease, 0.0):
+            raise InvalidTokenError(
+                "the router token is void: the lease was ended or transferred after it was made"
+            )
+        return ticket

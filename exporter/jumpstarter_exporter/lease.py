@@ -52,6 +52,8 @@ FAILURE_GRACE: Final = 3.0
 REMEMBERED: Final = 256
 #: Seconds to reach the router; so long a client waits there.
 ROUTER_TIMEOUT: Final = 60.0
+#: Seconds in which a client that dials has to become the lease's: the controller tells both, but not in one line.
+HOLDER_GRACE: Final = 5.0
 #: Seconds for drivers to close.
 CLOSE_TIMEOUT: Final = 30.0
 
@@ -93,7 +95,9 @@ class LeaseSession:
         self._record = record
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._relays: set[asyncio.Task[None]] = set()
+        # What is carried, and for whom; "" where the controller does not say.
+        self._relays: dict[asyncio.Task[None], str] = {}
+        self._transferred = asyncio.Event()
 
     def fence(self) -> None:
         """Another process serves the board: end at once, and leave its hooks to that one."""
@@ -107,8 +111,11 @@ class LeaseSession:
             return
         logger.info("lease %s went from %s to %s", self.name, self.client, client)
         self.client = client
-        for task in self._relays:
-            task.cancel()
+        for task, whose in self._relays.items():
+            if whose != client:
+                task.cancel()
+        self._transferred.set()
+        self._transferred = asyncio.Event()
 
     async def run(self) -> Outcome:
         """From the start of the lease to its end."""
@@ -304,28 +311,42 @@ class LeaseSession:
                         continue
                     if endpoint.startswith(JOINT_PREFIX):
                         joint = endpoint.removeprefix(JOINT_PREFIX)
-                        self._carry(joint, join(joint, token, passage_path))
+                        self._carry(joint, answer.client_name, join(joint, token, passage_path))
                     else:
-                        self._carry(endpoint, self._relay(endpoint, token, path))
+                        self._carry(endpoint, answer.client_name, self._relay(endpoint, token, path))
             except grpc.aio.AioRpcError as error:
                 if error.code() not in TRANSIENT:
                     logger.warning("cannot listen for clients of lease %s: %s", self.name, error.details())
             await asyncio.sleep(backoff.next())
 
-    def _carry(self, endpoint: str, connection: Coroutine[Any, Any, None]) -> None:
-        """Have a client's *connection* carried, until it ends or is cut."""
-        task = asyncio.create_task(self._until_it_ends(endpoint, connection))
-        self._relays.add(task)
-        task.add_done_callback(self._relays.discard)
+    def _carry(self, endpoint: str, client: str, connection: Coroutine[Any, Any, None]) -> None:
+        """Have the *connection* of *client* carried, until it ends or is cut."""
+        task = asyncio.create_task(self._until_it_ends(endpoint, client, connection))
+        self._relays[task] = client
+        # One that is cancelled before it has begun leaves what it was to run.
+        task.add_done_callback(lambda _: (self._relays.pop(task, None), connection.close()))
 
-    async def _until_it_ends(self, endpoint: str, connection: Coroutine[Any, Any, None]) -> None:
+    async def _until_it_ends(self, endpoint: str, client: str, connection: Coroutine[Any, Any, None]) -> None:
         try:
-            await connection
+            if await self._is_holder(client):
+                await connection
+            else:
+                logger.warning("a call of %s was dropped: lease %s is not theirs", client, self.name)
         except (grpc.aio.AioRpcError, OSError, JumpstarterException) as error:
             reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
             logger.info(
                 "a client's connection through %s ended: %s", endpoint, reason or type(error).__name__
             )
+
+    async def _is_holder(self, client: str) -> bool:
+        """Whether the lease is *client*'s, or becomes so within `HOLDER_GRACE`. A controller that names none is believed."""
+        try:
+            async with asyncio.timeout(HOLDER_GRACE):
+                while client not in ("", self.client):
+                    await self._transferred.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _relay(self, endpoint: str, token: str, path: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:

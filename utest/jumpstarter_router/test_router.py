@@ -178,3 +178,37 @@ async def test_stalled_reader_stalls_its_writer() -> None:
             assert written < 256 << 20
             await asyncio.wait([writer], timeout=1)
         writer.cancel()
+
+
+async def test_token_from_before_a_cut_joins_nothing() -> None:
+    async with serving() as (router, authority, channel):
+        now = time.time()
+        before, other = authority.issue("mine", now), authority.issue("other", now)
+        assert router.cut("mine") == 0
+        after = authority.issue("mine", now)
+        for side in Side:
+            assert await code_of(dial(channel, before[side])) is grpc.StatusCode.UNAUTHENTICATED
+        for tokens in (after, other):
+            client, exporter = dial(channel, tokens[Side.CLIENT]), dial(channel, tokens[Side.EXPORTER])
+            await client.write(b"hello")
+            assert await exporter.read() == b"hello"
+
+
+def test_order_of_tokens_and_cuts_survives_a_clock_that_is_set_back() -> None:
+    authority = TokenAuthority(KEY)
+    now = time.time()
+    before = authority.issue("lease", now)[Side.CLIENT]
+    authority.void("lease", now - 60)
+    with pytest.raises(InvalidTokenError, match="void"):
+        authority.check(before)
+    authority.check(authority.issue("lease", now - 60)[Side.CLIENT])
+
+
+def test_router_of_its_own_is_told_when_the_cut_was() -> None:
+    controller, router = TokenAuthority(KEY), TokenAuthority(KEY)
+    now = time.time()
+    before, at, after = controller.issue("lease", now), controller.stamp(now), controller.issue("lease", now)
+    router.void("lease", now - 3600, at)  # its own clock is late
+    with pytest.raises(InvalidTokenError, match="void"):
+        router.check(before[Side.CLIENT])
+    router.check(after[Side.CLIENT])

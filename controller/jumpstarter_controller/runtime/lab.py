@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from jumpstarter.common.enums import ExporterStatus
 
-from jumpstarter_controller.model import AuditEntry, Exporter, Lease, LeaseState
+from jumpstarter_controller.model import AuditEntry, Exporter, Lease, LeaseState, Role
 from jumpstarter_controller.scheduling import LabState, Outlook, Rules, apply_decisions, schedule
 
 from .draft import Draft, Records
@@ -82,7 +82,8 @@ class Lab:
         journal: where everything is written.
         rules: of scheduling.
         now: the clock.
-        on_cut: called with the name of a lease whose streams must end: it is over, or belongs to another client.
+        on_cut: called with the name of a lease whose streams must end: it is over, belongs to another client, or tokens of
+            its client or its exporter were revoked.
     """
 
     def __init__(
@@ -316,6 +317,9 @@ class Lab:
             if lease is None or (before is not None and (lease.ended or lease.client != before.client)):
                 cut.append(name)
             self._show_lease(name, lease, before)
+        for role, owner in self._revoked(draft):
+            topics.add(identity_topic(role, owner))
+            cut += [name for name in self._leases_of(role, owner) if name not in cut]
         for exporter_name, exporter in draft.exporters.changed.items():
             topics.add(("exporter", exporter_name))
             self._show_exporter(exporter_name, exporter)
@@ -332,6 +336,23 @@ class Lab:
         for name in cut:
             self._on_cut(name)
         self.hub.tell(topics)
+
+    def _revoked(self, draft: Draft) -> set[tuple[Role, str]]:
+        """Whose tokens *draft* revokes."""
+        return {
+            (token.role, token.owner)
+            for name, token in draft.tokens.changed.items()
+            if token is not None and token.revoked_at is not None and self.records.tokens.get(name) != token
+        }
+
+    def _leases_of(self, role: Role, name: str) -> list[str]:
+        """The leases that a client has, or an exporter serves."""
+        return [
+            lease.name
+            for lease in self.records.leases.values()
+            if name == (lease.client if role is Role.CLIENT else lease.exporter)
+            and role is not Role.ADMINISTRATOR
+        ]
 
     def _show_exporter(self, name: str, exporter: Exporter | None) -> None:
         if exporter is not None:
@@ -360,6 +381,11 @@ class Lab:
             self._recent[name] = lease
             if len(self._recent) > RECENT:
                 del self._recent[next(iter(self._recent))]
+
+
+def identity_topic(role: Role, name: str) -> tuple[str, str]:
+    """What tells that tokens of that identity were revoked."""
+    return role.value, f"token of {name}"
 
 
 def _update(records: dict[str, Any], changed: Mapping[str, Any]) -> None:

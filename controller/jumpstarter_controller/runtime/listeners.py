@@ -19,10 +19,11 @@ HANDED_ON: Final = 60.0
 
 @dataclass(frozen=True)
 class Call:
-    """What an exporter needs to meet a client at a router."""
+    """What an exporter needs to meet a client at a router: *client* is who that is."""
 
     endpoint: str
     token: str
+    client: str = ""
 
 
 class Busy(Exception):

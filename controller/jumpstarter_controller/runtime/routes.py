@@ -43,7 +43,10 @@ class RouterChoice:
         """Where to meet for a new stream of *lease*: for the client, and for the exporter."""
         router = secrets.choice(self._best(exporter))
         tokens = self._authority.issue(lease.name, self._now().timestamp())
-        return Call(router.endpoint, tokens[Side.CLIENT]), Call(router.endpoint, tokens[Side.EXPORTER])
+        return (
+            Call(router.endpoint, tokens[Side.CLIENT]),
+            Call(router.endpoint, tokens[Side.EXPORTER], lease.client),
+        )
 
     def is_own(self, exporter: Exporter) -> bool:
         """Whether the router in this process is one of those that fit *exporter* best."""

@@ -6,8 +6,9 @@ a user can do something about is UNKNOWN, unless stock controllers answer with a
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Final, NoReturn, TypeVar
@@ -19,7 +20,7 @@ from jumpstarter_controller.identity.authenticator import Authenticator, NotAuth
 from jumpstarter_controller.model import Refused, Role
 from jumpstarter_controller.runtime.directory import draft_directory
 from jumpstarter_controller.runtime.draft import Draft
-from jumpstarter_controller.runtime.lab import Lab, LabClosed
+from jumpstarter_controller.runtime.lab import Lab, LabClosed, identity_topic
 
 from .conversions import NamespaceMismatch
 
@@ -27,6 +28,9 @@ logger = logging.getLogger("jumpstarter.controller")
 T = TypeVar("T")
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+#: Seconds after which it is found that the token of a stream's caller has expired.
+REVIEW: Final = 30.0
 
 #: Additive trailing metadata: the class of the refusal, for clients that want to tell them apart.
 REFUSAL_KEY: Final = "x-jmp-refusal"
@@ -101,12 +105,44 @@ class Service:
 
         return await self._lab.change(checked)
 
+    async def while_valid(self, caller: Principal, messages: AsyncGenerator[T]) -> AsyncIterator[T]:
+        """*messages* as long as *caller* is who they were. Raises Failure as soon as they are not, whatever is waited for."""
+        revocation = asyncio.create_task(self._revocation(caller))
+        message: asyncio.Task[T] | None = None
+        try:
+            while True:
+                message = asyncio.create_task(_next(messages))
+                await asyncio.wait({message, revocation}, return_when=asyncio.FIRST_COMPLETED)
+                if revocation.done():
+                    revocation.result()
+                try:
+                    yield message.result()
+                except StopAsyncIteration:
+                    return
+        finally:
+            for task in (message, revocation):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+            await messages.aclose()
+
+    async def _revocation(self, caller: Principal) -> NoReturn:
+        """Wait for *caller* to be revoked, or for the token's time to be over. Raises Failure."""
+        with self._lab.hub.watch(*identity_topic(caller.role, caller.name)) as watch:
+            while True:
+                await watch.changed(REVIEW)
+                self.check_again(caller)
+
     def check_again(self, caller: Principal, draft: Draft | None = None) -> None:
         """Raises Failure when the caller was deleted, or the token revoked: by now, or in *draft*."""
         try:
             self.authenticator.check_again(caller, None if draft is None else draft_directory(draft))
         except NotAuthenticated as error:
             raise Failure(_AUTHENTICATION[error.why], str(error), "NotAuthenticated") from None
+
+
+async def _next(messages: AsyncGenerator[T]) -> T:
+    return await anext(messages)
 
 
 def answer(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
@@ -132,7 +168,7 @@ def answer(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
 def answer_stream(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
     """As `answer`, for a method that gives an async iterator."""
 
-    def decorate(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any]:
+    def decorate(method: Callable[..., AsyncGenerator[Any]]) -> Callable[..., Any]:
         @wraps(method)
         async def call(self: Service, request: Any, context: Context) -> AsyncIterator[Any]:
             try:
@@ -140,7 +176,7 @@ def answer_stream(*roles: Role, with_context: bool = False) -> Callable[..., Any
                 caller = await self.admit(context, roles)
                 # Whoever is answered knows that the controller is there, however long the first message takes.
                 await context.send_initial_metadata(())
-                async for message in method(self, request, caller, *more):
+                async for message in self.while_valid(caller, method(self, request, caller, *more)):
                     yield message
             except Exception as error:  # noqa: BLE001 - every error has a status
                 await abort(context, error)

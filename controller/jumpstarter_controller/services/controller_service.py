@@ -179,13 +179,16 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         if lease.ended:
             raise unknown(f"lease not active: lease '{lease.name}' has ended")
         async for call in self._listeners.listen(lease.name, metadata_of(context, PASSAGE_METADATA_KEY)):
-            yield jumpstarter_pb2.ListenResponse(router_endpoint=call.endpoint, router_token=call.token)
+            yield jumpstarter_pb2.ListenResponse(
+                router_endpoint=call.endpoint, router_token=call.token, client_name=call.client
+            )
 
     @answer(Role.CLIENT)
     async def Dial(
         self, request: jumpstarter_pb2.DialRequest, caller: Principal
     ) -> jumpstarter_pb2.DialResponse:
         lease, exporter = await self._dialling.ready(request.lease_name, caller)
+        self.check_again(caller)
         for_client, for_exporter = self._routes.dial(lease, exporter)
         self._dialling.call(lease, exporter, caller, for_exporter)
         return jumpstarter_pb2.DialResponse(

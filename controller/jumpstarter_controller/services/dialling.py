@@ -39,11 +39,21 @@ class Dialling:
         self._started = lab.now()
 
     async def ready(self, name: str, caller: Principal) -> tuple[Lease, Exporter]:
-        """*caller*'s lease and its exporter, when that takes clients. Raises Failure, or Refused when it is another's."""
-        lease, exporter = await self._until_ready(await self.own_lease(name, caller), caller)
+        """*caller*'s lease and its exporter, when that takes clients. Raises Failure, or Refused when it is another's.
+
+        It is *caller*'s as it returns, not only as it was asked for: until the next wait nobody else can have it.
+        """
+        lease, _ = await self._until_ready(await self.own_lease(name, caller), caller)
         if not await self._listeners.wait_for(lease.name, LISTEN_TIMEOUT):
             raise _not_listening(lease)
-        return lease, exporter
+        return self._as_it_is_now(lease, caller)
+
+    def _as_it_is_now(self, lease: Lease, caller: Principal) -> tuple[Lease, Exporter]:
+        now = self._lab.records.leases.get(lease.name)
+        if now is None or now.state is not LeaseState.READY:
+            raise _not_active(lease.name, "over" if now is None else now.state.value)
+        leasing.require_owner(now, caller.name)
+        return now, self.exporter(now.exporter or "")
 
     def call(self, lease: Lease, exporter: Exporter, caller: Principal, call: Call) -> None:
         """Have *exporter* meet *caller*. Raises Failure."""
@@ -66,7 +76,7 @@ class Dialling:
             while True:
                 lease = await self.own_lease(name, caller)
                 if lease.state is not LeaseState.READY:
-                    raise unknown(f"lease not active: lease '{name}' is {lease.state.value}")
+                    raise _not_active(name, lease.state.value)
                 found = self.exporter(exporter)
                 failure = self._obstacle(found, self._listeners.has(name))
                 if failure is None:
@@ -122,6 +132,10 @@ class _NotReady(Failure):
 def unknown(message: str) -> Failure:
     """What a user can do something about: see `call`."""
     return Failure(grpc.StatusCode.UNKNOWN, message)
+
+
+def _not_active(name: str, state: str) -> Failure:
+    return unknown(f"lease not active: lease '{name}' is {state}")
 
 
 def _not_listening(lease: Lease) -> Failure:

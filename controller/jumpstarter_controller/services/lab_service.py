@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from typing import Final
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
@@ -22,9 +21,6 @@ from jumpstarter_controller.scheduling import Outlook
 from .call import Failure, Service, answer, answer_stream, refused_as
 from .conversions import Labels, duration, lease_to_proto, name_of, timestamp
 from .passages import Passages
-
-#: Seconds after which a watcher is found that was deleted, or whose token was revoked.
-REVIEW: Final = 30.0
 
 
 class LabService(Service, lab_pb2_grpc.LabServiceServicer):
@@ -68,8 +64,7 @@ class LabService(Service, lab_pb2_grpc.LabServiceServicer):
                     yield self._event(lease, outlook)
                 if lease.ended:
                     return
-                await watch.changed(REVIEW)
-                self.check_again(caller)
+                await watch.changed()
         raise Failure(grpc.StatusCode.UNAVAILABLE, "the controller shuts down; watch again")
 
     async def _claim(

@@ -60,6 +60,7 @@ class Passages:
             name, caller = self._authority.check(ticket)
             self._authenticator.check_again(caller)
             lease, exporter = await self._ready(name, caller)
+            self._authenticator.check_again(caller)
         except (TicketRefused, NotAuthenticated) as error:
             raise RefusedError(403, str(error)) from None
         except (Failure, JumpstarterException) as error:
@@ -67,7 +68,8 @@ class Passages:
 
         def call_exporter(token: str) -> None:
             try:
-                self._dialling.call(lease, exporter, caller, Call(JOINT_PREFIX + self.endpoint, token))
+                call = Call(JOINT_PREFIX + self.endpoint, token, caller.name)
+                self._dialling.call(lease, exporter, caller, call)
             except Failure as error:
                 raise RefusedError(503, str(error)) from None
 

@@ -11,11 +11,11 @@ import grpc
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from jumpstarter_controller.services import controller_service, lab_service
+from jumpstarter_controller.services import call as calls
 from jumpstarter_controller.settings import Authentication, InternalTokens, UpstreamTokens
 from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
 
-from .peers import ROOT, ClientPeer, Peer, TestLab, conditions, refusal, running_lab
+from .peers import LEASE_READY, ROOT, ClientPeer, Peer, TestLab, conditions, refusal, running_lab
 
 pytestmark = pytest.mark.anyio
 
@@ -162,23 +162,34 @@ async def test_reflection_is_there_only_if_asked(tmp_path: Path, asked: bool) ->
             assert (await refusal(call.read()))[0] is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_streams_of_revoked_tokens_end(lab: TestLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controller_service, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(lab_service, "REVIEW", 0.05)
+async def test_open_streams_of_a_revoked_caller_end_at_once(lab: TestLab) -> None:
     alice, board = await lab.client(), await lab.exporter(board="rpi")
-    lease = await alice.create("board=rpi")
-    status, watch = board.status(), alice.watch(lease.name)
+    lease = await alice.until_ready(await alice.create("board=rpi"))
+    status, watch, listen = board.status(), alice.watch(lease.name), board.listen(lease.name)
     await status.read()
     await watch.read()
+    await board.report(LEASE_READY)
+    await alice.dial(lease.name)
+    await listen.read()
     for role, name in ((lab_pb2.ROLE_CLIENT, "alice"), (lab_pb2.ROLE_EXPORTER, "board-1")):
         request = lab_pb2.RotateIdentityRequest(role=role, name=name)
         await lab.admin.ask(lab.admin.admin.RotateIdentity, request)
-    for stream in (status, watch):
+    for stream in (status, watch, listen):
         code, text = await refusal(asyncio.wait_for(stream.read(), 60))
         assert code is UNKNOWN
         assert "the token is revoked" in text
     listed = await lab.admin.ask(lab.admin.admin.ListLeases, lab_pb2.AdminListLeasesRequest())
     assert conditions(listed.leases[0])["Ready"] == ("True", "Ready")
+
+
+async def test_streams_end_when_their_token_expires(lab: TestLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "REVIEW", 0.05)
+    alice, _ = await lab.client(), await lab.exporter(board="rpi")
+    watch = alice.watch((await alice.create("board=rpi")).name)
+    await watch.read()
+    later = datetime.now(UTC) + timedelta(days=366)
+    monkeypatch.setitem(lab.running.tokens.__dict__, "now", lambda: later)
+    assert "token is expired" in (await refusal(asyncio.wait_for(watch.read(), 60)))[1]
 
 
 async def test_token_of_a_stock_installation_until_it_is_rotated(

@@ -146,6 +146,25 @@ async def test_a_ticket_ends_with_the_token_it_was_given_for(
     assert await refused(passage) == 403
 
 
+async def test_a_revocation_ends_connections_from_end_to_end(
+    lab: TestLab, alice: ClientPeer, leased: Any
+) -> None:
+    _, lease, calls = leased
+    passage = await open_passage(alice, lease)
+    client, writer = await connect_client(passage)
+    call = await read(calls)
+    assert call.client_name == "alice"
+    exporter, other = await connect(passage, f"Bearer {call.router_token}")
+    assert await status(client) == await status(exporter) == 200
+    request = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
+    async with asyncio.timeout(60):
+        await lab.admin.ask(lab.admin.admin.RotateIdentity, request)
+        assert await exporter.read() == await client.read() == b""
+    for each in (writer, other):
+        each.close()
+    assert await refused(passage) == 403
+
+
 async def test_an_exporter_without_passages_is_dialled(lab: TestLab, alice: ClientPeer) -> None:
     board = await lab.exporter(board="rpi")
     lease = await alice.until_ready(await alice.create("board=rpi"))
