@@ -30,8 +30,8 @@ from .draft import Draft
 ADMINISTRATOR_UID: Final = "administrator"
 #: So long a token stays valid after its owner had it replaced.
 RENEWAL_GRACE: Final = timedelta(hours=1)
-#: The longest that stock installations let a token be valid; so long it has to be remembered that theirs are revoked.
-FOREIGN_LIFETIME: Final = timedelta(days=5 * 366)
+#: So long it is remembered that tokens of a stock installation are refused: for good.
+FOREIGN_LIFETIME: Final = timedelta(days=100 * 366)
 
 
 def create(
@@ -82,6 +82,7 @@ def delete(draft: Draft, role: Role, name: str, actor: str) -> None:
     elif role is Role.EXPORTER:
         draft.exporters.delete(name)
     _revoke(draft, role, name)
+    _revoke_foreign(draft, role, name, draft.now)
     draft.note(actor, f"{role.value}.delete", subject(role, name))
 
 
@@ -105,8 +106,7 @@ def rotate(
     """A new token, asked for by an administrator; the ones before it are revoked at once."""
     require(draft, role, name)
     _revoke(draft, role, name)
-    if tokens.foreign_key is not None:
-        _revoke_foreign(draft, role, name, draft.now)
+    _revoke_foreign(draft, role, name, draft.now)
     draft.note(actor, f"{role.value}.rotate", subject(role, name))
     return issue(draft, tokens, namespace, role, name)
 
@@ -168,13 +168,18 @@ def _revoke(draft: Draft, role: Role, name: str) -> None:
 
 
 def _revoke_foreign(draft: Draft, role: Role, name: str, at: datetime) -> None:
-    """Refuse tokens of a stock installation from *at* on. They have no ids: a record says when."""
-    record_id = str(uuid.uuid4())
+    """Refuse all tokens of a stock installation from *at* on, also when the lab accepts none now. They have no ids."""
+    if role is Role.ADMINISTRATOR:
+        return
+    record_id = f"stock:{role.value}:{name}"
+    known = draft.tokens.get(record_id)
+    if known is not None and known.revoked_at is not None:
+        at = min(at, known.revoked_at)
     record = Token(
         id=record_id,
         role=role,
         owner=name,
-        issued_at=draft.now,
+        issued_at=draft.now if known is None else known.issued_at,
         expires_at=draft.now + FOREIGN_LIFETIME,
         revoked_at=at,
     )

@@ -99,14 +99,15 @@ def test_generator_of_go_is_reproduced() -> None:
     assert take_bytes(GoRandom(1), 7) == (5577006791947779410 & (2**56 - 1)).to_bytes(7, "little")
 
 
-def stock_token(private: ec.EllipticCurvePrivateKey) -> str:
-    claims = {
+def stock_token(private: ec.EllipticCurvePrivateKey, **more: object) -> str:
+    claims: dict[str, object] = {
         "iss": "https://localhost:8085",
         "aud": ["jumpstarter"],
         "sub": "client:default:alice:u",
         "iat": int(NOW.timestamp()) - 5,
         "exp": int(NOW.timestamp()) + 60,
     }
+    claims = {key: value for key, value in (claims | more).items() if value is not None}
     return jwt.encode(claims, private, algorithm="ES256")
 
 
@@ -120,3 +121,44 @@ def test_token_of_a_stock_installation_is_accepted_when_its_key_is_given(tmp_pat
     with pytest.raises(TokenRefused):
         service(tmp_path, foreign_key=upstream_key(b"another")).verify(token)
     assert upstream_key(b"key").public_numbers() == upstream_key(b"key").public_numbers()
+
+
+@pytest.mark.parametrize(
+    ("claims", "text"),
+    [
+        ({"sub": "administrator:default:admin:administrator"}, "cannot be that of an administrator"),
+        ({"iat": int(NOW.timestamp()) + 1}, "issued in the future"),
+        ({"iat": None}, "iat"),
+        ({"exp": None}, "exp"),
+        ({"exp": 10**30}, "beyond the calendar"),
+        ({"exp": "never"}, "not numbers"),
+        ({"sub": "client:default:alice"}, "subject"),
+        ({"sub": "root:default:alice:u"}, "subject"),
+        ({"aud": None}, "aud"),
+        ({"iss": "https://elsewhere"}, "ssuer"),
+    ],
+)
+def test_token_of_a_stock_installation_needs_what_it_needs(
+    tmp_path: Path, claims: dict[str, object], text: str
+) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    with pytest.raises(TokenRefused, match=text):
+        service(tmp_path, foreign_key=private.public_key()).verify(stock_token(private, **claims))
+
+
+def test_number_in_a_token_of_a_stock_installation_is_of_no_account(tmp_path: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    tokens = service(tmp_path, foreign_key=private.public_key())
+    ours = tokens.issue(Role.CLIENT, "default", "alice", "u")
+    assert tokens.verify(stock_token(private, jti=ours.id)).token_id == ""
+
+
+def test_token_of_ours_without_a_number_is_refused(tmp_path: Path) -> None:
+    tokens = service(tmp_path)
+    claims = jwt.decode(
+        tokens.issue(Role.ADMINISTRATOR, "default", "admin", "u").text, options={"verify_signature": False}
+    )
+    del claims["jti"]
+    text = jwt.encode(claims, tokens.keys.private, algorithm="ES256", headers={"kid": tokens.keys.signing_id})
+    with pytest.raises(TokenRefused, match="jti"):
+        tokens.verify(text)

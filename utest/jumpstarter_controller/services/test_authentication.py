@@ -10,12 +10,23 @@ from typing import Any
 import grpc
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jumpstarter_controller.identity import upstream
 from jumpstarter_controller.services import call as calls
 from jumpstarter_controller.settings import Authentication, InternalTokens, UpstreamTokens
 from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
 
-from .peers import LEASE_READY, ROOT, ClientPeer, Peer, TestLab, conditions, refusal, running_lab
+from .peers import (
+    LEASE_READY,
+    ROOT,
+    ClientPeer,
+    ExporterPeer,
+    Peer,
+    TestLab,
+    conditions,
+    refusal,
+    running_lab,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +34,7 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 UNKNOWN = grpc.StatusCode.UNKNOWN
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 
+UPSTREAM = Authentication(upstream=UpstreamTokens(controllerKey="seed"))
 LIST = client_pb2.ListLeasesRequest(parent=ROOT)
 
 
@@ -192,27 +204,33 @@ async def test_streams_end_when_their_token_expires(lab: TestLab, monkeypatch: p
     assert "token is expired" in (await refusal(asyncio.wait_for(watch.read(), 60)))[1]
 
 
-async def test_token_of_a_stock_installation_until_it_is_rotated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from jumpstarter_controller.identity import upstream
-
+def stock_key(monkeypatch: pytest.MonkeyPatch) -> ec.EllipticCurvePrivateKey:
+    """The key of a stock installation whose tokens a lab with `UPSTREAM` accepts."""
     private = ec.generate_private_key(ec.SECP256R1())
     monkeypatch.setattr(upstream, "upstream_key", lambda key: private.public_key())
-    settings = Authentication(upstream=UpstreamTokens(controllerKey="seed"))
+    return private
+
+
+def stock_token(private: ec.EllipticCurvePrivateKey, subject: str, *, days: int = 0) -> str:
+    """A token that was issued so many days ago."""
     claims = {
         "iss": "https://localhost:8085",
         "aud": ["jumpstarter"],
-        "sub": "client:default:alice:an-old-uid",
-        "iat": datetime.now(UTC) - timedelta(days=9),
+        "sub": subject,
+        "iat": datetime.now(UTC) - timedelta(days=days),
         "exp": datetime.now(UTC) + timedelta(days=9),
     }
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    async with running_lab(tmp_path, authentication=settings) as lab:
-        old = ClientPeer(lab.channel, "Client", "alice", jwt.encode(claims, pem, algorithm="ES256"))
+    return jwt.encode(claims, private, algorithm="ES256")
+
+
+async def test_token_of_a_stock_installation_until_it_is_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = stock_key(monkeypatch)
+    async with running_lab(tmp_path, authentication=UPSTREAM) as lab:
+        old = ClientPeer(
+            lab.channel, "Client", "alice", stock_token(private, "client:default:alice:an-old-uid", days=9)
+        )
         assert "does not exist in this lab" in (await refusal(old.ask(old.clients.ListLeases, LIST)))[1]
         await lab.client()
         await old.ask(old.clients.ListLeases, LIST)
@@ -221,3 +239,30 @@ async def test_token_of_a_stock_installation_until_it_is_rotated(
         rotate = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
         await lab.admin.ask(lab.admin.admin.RotateIdentity, rotate)
         assert "rotated" in (await refusal(old.ask(old.clients.ListLeases, LIST)))[1]
+        # Whoever has the stock key may write any time.
+        newest = stock_token(private, "client:default:alice:an-old-uid")
+        for expected in ("rotated", "rotated"):
+            newer = ClientPeer(lab.channel, "Client", "alice", newest)
+            assert expected in (await refusal(newer.ask(newer.clients.ListLeases, LIST)))[1]
+            delete = lab_pb2.DeleteIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
+            await lab.admin.ask(lab.admin.admin.DeleteIdentity, delete)
+            await lab.client()  # another one of that name
+
+
+async def test_rotation_counts_also_when_stock_tokens_are_accepted_only_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = stock_key(monkeypatch)
+    rotate = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_EXPORTER, name="board-1")
+    async with running_lab(tmp_path) as lab:
+        await lab.exporter(up=False)
+        await lab.exporter("board-2", up=False)
+        await lab.admin.ask(lab.admin.admin.RotateIdentity, rotate)
+    async with running_lab(tmp_path, authentication=UPSTREAM) as lab:
+        for name, accepted in (("board-1", False), ("board-2", True)):
+            token = stock_token(private, f"exporter:default:{name}:old-uid")
+            peer = ExporterPeer(lab.channel, "Exporter", name, token)
+            if accepted:
+                await peer.come_up()
+            else:
+                assert "rotated" in (await refusal(peer.come_up()))[1]
