@@ -42,7 +42,12 @@ class Access:
     @property
     def namespace(self) -> str:
         """The namespace to use: the one that was given, else the administrator's."""
-        return self.chosen_namespace or self._identity()[0]
+        return self.chosen_namespace or self.own_namespace
+
+    @property
+    def own_namespace(self) -> str:
+        """The administrator's."""
+        return self._identity()[0]
 
     def _identity(self) -> tuple[str, str]:
         """(namespace, name) of the administrator, from the token."""
@@ -154,7 +159,8 @@ class Admin:
 
         self.access = access
         self._stub = stub
-        self._metadata = identity("Administrator", access.namespace, access.name, token)
+        # The namespace of the token: what another one is asked about is told by the controller.
+        self._metadata = identity("Administrator", access.own_namespace, access.name, token)
 
     def __getattr__(self, method: str) -> Callable[[Any], Any]:
         if method.startswith("_"):

@@ -100,12 +100,16 @@ def _join(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
 
 
 def key_values(option: str, values: tuple[str, ...]) -> dict[str, str]:
-    """``key=value`` options as a dictionary. Raises click.BadParameter for anything else."""
-    pairs = {}
+    """``key=value`` options as a dictionary. Raises click.BadParameter for anything else, and for a key with two values."""
+    pairs: dict[str, str] = {}
     for text in values:
         key, separator, value = text.partition("=")
         if not key or not separator:
             raise click.BadParameter(f"'{text}' is not KEY=VALUE", param_hint=f"'{option}'")
+        if pairs.get(key, value) != value:
+            raise click.BadParameter(
+                f"'{key}' is given twice, with '{pairs[key]}' and '{value}'", param_hint=f"'{option}'"
+            )
         pairs[key] = value
     return pairs
 

@@ -34,7 +34,7 @@ def load_user(path: Path) -> None:
 
 def load_policies(path: Path) -> None:
     """Access policies, as `jmp admin create policy` reads them."""
-    from jumpstarter_cli.policies import read_policies
+    from jumpstarter_cli.policy_files import read_policies
 
     read_policies(path, "default")
 

@@ -166,8 +166,11 @@ def test_policy_decides_who_may_lease(own_world: World) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("kind: ExporterAccessPolicy", "kind: Policy"), "kind: ExporterAccessPolicy"),
-        (("priority: 5", "priority: high"), "spec.policies[0].priority: is 'high'"),
+        (
+            ("kind: ExporterAccessPolicy", "kind: Policy"),
+            "kind: found text 'Policy'; expected 'ExporterAccessPolicy'",
+        ),
+        (("priority: 5", "priority: high"), "bad.yaml:7: spec.policies[0].priority: found text 'high'"),
         (("maximumDuration: 1h", "maximumDuration: soon"), "spec.policies[0].maximumDuration"),
         (("maximumDuration: 1h", "maximumDuraton: 1h"), "did you mean 'maximumDuration'"),
         (("{kind: board}", "{kind: b c}"), "spec.exporterSelector"),
@@ -181,6 +184,28 @@ def test_bad_policy_is_refused_with_its_place(world: World, change: tuple[str, s
     done = world.jmp("admin", "create", "policy", "-f", str(file))
     assert done.code == 1
     assert words in done.err
+
+
+def test_policy_that_names_nobody_is_told_and_shown(own_world: World) -> None:
+    world = own_world
+    file = world.home / "policy.yaml"
+    file.write_text(POLICY.partition("  policies:")[0])
+    done = world.jmp("admin", "create", "policy", "-f", str(file))
+    assert (done.code, done.out) == (0, 'policy "boards" in force\n')
+    assert "names no client: it lets nobody use exporters with kind=board" in done.err
+    assert world.ok("admin", "get", "policies").split()[-3:] == ["kind=board", "none", "0"]
+
+
+def test_wrong_namespace_is_told_as_that(world: World) -> None:
+    file = world.home / "elsewhere.yaml"
+    file.write_text(POLICY.replace("{name: boards}", "{name: boards, namespace: elsewhere}"))
+    done = world.jmp("admin", "create", "policy", "-f", str(file))
+    assert done.code == 1
+    assert "elsewhere.yaml:3: metadata.namespace: found 'elsewhere'; expected 'default'" in done.err
+    done = world.jmp("admin", "get", "clients", "-n", "elsewhere")
+    assert done.code == 1
+    assert "this lab serves namespace 'default', not 'elsewhere'" in done.err
+    assert "log in" not in done.err
 
 
 def test_audit_tells_who_did_what(world: World, board: Process) -> None:

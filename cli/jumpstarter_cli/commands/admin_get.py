@@ -157,7 +157,8 @@ def policy(access: Access, name: str | None, output: str | None) -> None:
             rule.description,
         )
         for p in found
-        for rule in p.rules
+        # One without rules is shown as what it is: a rule for nobody.
+        for rule in p.rules or [lab_pb2.PolicyRule()]
     ]
     headings = ("NAME", "EXPORTERS", "CLIENTS", "PRIORITY", "LONGEST", "SPOT", "DESCRIPTION")
     show_table(headings, rows, access.namespace)

@@ -136,15 +136,24 @@ def put_policy(access: Access, path: Path, output: str | None) -> None:
 
     As soon as there is one policy, clients may lease only what a policy allows.
     """
-    from jumpstarter_cli.policies import described_policy, read_policies
+    from jumpstarter_cli.policies import described_policy, names_nobody
+    from jumpstarter_cli.policy_files import read_policies
 
     policies = read_policies(path, access.namespace)
     with administrator(access) as admin:
         put = [admin.PutPolicy(policy) for policy in policies]
+    for policy in filter(names_nobody, put):
+        note(
+            f"Policy '{policy.name}' names no client: it lets nobody use {_exporters_of(policy)}, unless another policy does"
+        )
     items = [described_policy(policy) for policy in put]
     if not show(items, "ExporterAccessPolicy", output, single=len(items) == 1):
         for item in items:
             click.echo(f'policy "{item["metadata"]["name"]}" in force')
+
+
+def _exporters_of(policy: Any) -> str:
+    return f"exporters with {policy.exporter_selector}" if policy.exporter_selector else "any exporter"
 
 
 @click.command

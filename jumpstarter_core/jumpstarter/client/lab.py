@@ -354,6 +354,8 @@ def controller_error(error: grpc.RpcError) -> ConnectionError | LeaseError:
         return ControllerUnreachable(
             f"the controller cannot be reached: {_last_reason(details) or 'no answer in time'}"
         )
+    if "namespace mismatch" in details and refusal_kind(error) != "NotAuthenticated":
+        return LeaseError(f"{details}; say that one with --namespace, or leave the option out")
     if is_refusal(error):
         return ConnectionError(
             f"the controller refuses this client: {details}; check token, name and namespace, or log in again"

@@ -187,6 +187,23 @@ def parse_yaml(text: str, problems: Problems) -> Node | None:
     return _Builder(problems).build(root, ()) if root is not None else None
 
 
+def parse_documents(text: str, problems: Problems) -> list[Node]:
+    """As `parse_yaml`, for all documents of a file that are not empty."""
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        roots = [root for root in yaml.compose_all(text, Loader=loader) if root is not None]
+    except yaml.MarkedYAMLError as error:
+        _add_syntax_problem(error, text, problems)
+        return []
+    except (yaml.YAMLError, RecursionError) as error:
+        _add_unreadable(error, text, problems)
+        return []
+    nodes = [_Builder(problems).build(root, ()) for root in roots]
+    return [node for node in nodes if node.value is not None]
+
+
 def _add_syntax_problem(error: yaml.MarkedYAMLError, text: str, problems: Problems) -> None:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark is not None else (0, 0)
