@@ -188,7 +188,9 @@ def administrator(access: Access) -> Iterator[Admin]:
 
     token = access.token()
     credentials = grpc.ssl_channel_credentials(access.certificate())
-    with secure_channel(access.address(), credentials, None) as channel:
+    # Lists of administrators come in one piece.
+    options = {"grpc.max_receive_message_length": -1}
+    with secure_channel(access.address(), credentials, options) as channel:
         yield Admin(lab_pb2_grpc.AdminServiceStub(channel), access, token)  # type: ignore[no-untyped-call]
 
 

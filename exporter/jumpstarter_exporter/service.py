@@ -161,7 +161,7 @@ class Exporter:
                 if error.code() not in (*TRANSIENT, grpc.StatusCode.UNKNOWN) or _is_refusal(error):
                     raise ExporterRefused(
                         f"the controller at {self._setup.controller} refuses exporter "
-                        f"'{self._setup.name}': {error.details()}; check token, name and namespace"
+                        f"'{self._setup.name}': {error.details()}{_next_step(error)}"
                     ) from None
                 logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
             await asyncio.sleep(backoff.next())
@@ -317,6 +317,11 @@ async def _run_until_signal(config: ExporterConfigV1Alpha1, hooks: Hooks) -> int
     loop.add_signal_handler(signal.SIGHUP, lambda: exporter.stop(after_lease=True))
     code = await exporter.run()
     return 128 + received[0] if received else code
+
+
+def _next_step(error: grpc.aio.AioRpcError) -> str:
+    """What to do about a refusal; one that is about what was sent says it itself."""
+    return "" if error.code() is grpc.StatusCode.INVALID_ARGUMENT else "; check token, name and namespace"
 
 
 def _is_refusal(error: grpc.aio.AioRpcError) -> bool:

@@ -29,6 +29,7 @@ from .names import (
     check_tags,
 )
 from .policies import AccessPolicy, Approval, PolicyRule, check_access, find_approval
+from .registrations import check_registration, shortened
 from .times import TIME_FIELDS, LeaseTimes, TimeChange, check_update_mask, resolve_times, update_times
 
 __all__ = [
@@ -71,10 +72,12 @@ __all__ = [
     "check_labels",
     "check_name",
     "check_new_lease",
+    "check_registration",
     "check_tags",
     "check_update_mask",
     "find_approval",
     "resolve_times",
+    "shortened",
     "update_times",
     "with_condition",
 ]

@@ -17,6 +17,8 @@ RESERVED_PREFIX = "jumpstarter.dev/"
 #: Tags of a lease stand under this prefix among the labels by which stock clients filter.
 TAG_PREFIX = "metadata.jumpstarter.dev/"
 MAX_TAGS = 10
+#: Of a client or an exporter; a list of a thousand exporters has to fit into what clients receive.
+MAX_LABELS = 64
 MAX_CONTEXT = 8
 MAX_CONTEXT_KEY = 32
 MAX_CONTEXT_VALUE = 64
@@ -40,11 +42,13 @@ def check_name(kind: str, name: str) -> str:
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
-    """Refuse labels that no selector could name.
+    """Refuse labels that no selector could name, or too many.
 
     Raises:
-        InvalidRequest: a key or value is not that of a Kubernetes label.
+        InvalidRequest: there are more than 64, or a key or value is not that of a Kubernetes label.
     """
+    if len(labels) > MAX_LABELS:
+        raise InvalidRequest(f"{len(labels)} labels are too many, expected at most {MAX_LABELS}")
     for key, value in labels.items():
         if not is_label_key(key):
             raise InvalidRequest(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from jumpstarter.common.enums import ExporterStatus
 
-from jumpstarter_controller.model import Device, Exporter, NotFound, Superseded
+from jumpstarter_controller.model import Device, Exporter, NotFound, Superseded, shortened
 
 from . import leasing
 from .draft import Draft
@@ -39,11 +39,11 @@ def register(
 def unregister(draft: Draft, name: str, reason: str, session: int | None = None) -> None:
     """The exporter stops, and says why. A lease that it has goes on. Raises Superseded."""
     exporter = require_session(draft, name, session)
-    draft.exporters.put(name, exporter.without_registration(reason or "Exporter stopped"))
+    draft.exporters.put(name, exporter.without_registration(shortened(reason) or "Exporter stopped"))
 
 
 def require_session(draft: Draft, name: str, session: int | None) -> Exporter:
-    """The exporter, for its current *session*, or a peer that knows of no sessions. Raises NotFound, Superseded."""
+    """The exporter, for its current *session*, or a peer that knows of no sessions. Raises NotFound, Superseded, shortened."""
     exporter = known(draft, name)
     if session is not None and session != exporter.session:
         raise superseded(name)
@@ -75,7 +75,9 @@ def report(
 ) -> None:
     """The exporter tells how it is, and possibly that it is done with its lease. Raises Superseded."""
     exporter = require_session(draft, name, session)
-    draft.exporters.put(name, replace(exporter, status=status, status_message=message, last_seen=draft.now))
+    draft.exporters.put(
+        name, replace(exporter, status=status, status_message=shortened(message), last_seen=draft.now)
+    )
     if release_lease and (lease := leasing.held_by(draft, name)) is not None:
         leasing.release(draft, lease.name, actor, "the exporter released the lease")
 

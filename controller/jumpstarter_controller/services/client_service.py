@@ -13,6 +13,7 @@ from jumpstarter_controller.identity.authenticator import Authenticator, Princip
 from jumpstarter_controller.identity.tokens import TokenService
 from jumpstarter_controller.model import (
     TAG_PREFIX,
+    Exporter,
     InvalidRequest,
     Lease,
     LeaseSpec,
@@ -40,7 +41,7 @@ from .conversions import (
     name_of,
     timestamp,
 )
-from .paging import page
+from .paging import sized_page
 
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -87,17 +88,17 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
         selector = Selector.parse(request.filter)
         found = [each for each in self._lab.records.exporters.values() if selector.selects(each.labels)]
         found.sort(key=lambda exporter: exporter.name)
-        shown, token = page(found, lambda exporter: exporter.name, request.page_size, request.page_token)
         now = self._lab.now()
-        return client_pb2.ListExportersResponse(
-            exporters=[
-                exporter_to_proto(
-                    each, self._namespace, self._labels, now, all_labels=request.show_hidden_labels
-                )
-                for each in shown
-            ],
-            next_page_token=token,
+
+        def show(each: Exporter) -> client_pb2.Exporter:
+            return exporter_to_proto(
+                each, self._namespace, self._labels, now, all_labels=request.show_hidden_labels
+            )
+
+        shown, token = sized_page(
+            found, lambda exporter: exporter.name, request.page_size, request.page_token, show
         )
+        return client_pb2.ListExportersResponse(exporters=shown, next_page_token=token)
 
     @answer(Role.CLIENT)
     async def GetLease(self, request: client_pb2.GetLeaseRequest, caller: Principal) -> client_pb2.Lease:
@@ -118,8 +119,8 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
             lease for lease in leases if tags.selects(lease.spec.tags) and selector.selects(_labels_of(lease))
         ]
         found.sort(key=_age)
-        shown, token = page(found, _age, request.page_size, request.page_token)
-        return client_pb2.ListLeasesResponse(leases=map(self._shown, shown), next_page_token=token)
+        shown, token = sized_page(found, _age, request.page_size, request.page_token, self._shown)
+        return client_pb2.ListLeasesResponse(leases=shown, next_page_token=token)
 
     @answer(Role.CLIENT, with_context=True)
     async def CreateLease(

@@ -22,6 +22,7 @@ from jumpstarter_controller.model import (
     LeaseSpec,
     Role,
     Superseded,
+    check_registration,
     resolve_times,
 )
 from jumpstarter_controller.runtime import boards, leasing
@@ -81,6 +82,8 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
     async def Register(
         self, request: jumpstarter_pb2.RegisterRequest, caller: Principal, context: Context
     ) -> jumpstarter_pb2.RegisterResponse:
+        with refused_as(grpc.StatusCode.INVALID_ARGUMENT):
+            check_registration(request.labels, request.reports)
         name, before = caller.name, _session_of(context)
         devices, peer = tuple(map(device_of, request.reports)), peer_address(context)
         replaced = self._connections.where(name) if self._connections.count(name) else None

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from jumpstarter_controller.runtime.listeners import CAPACITY
-from jumpstarter_controller.services import controller_service, dialling
+from jumpstarter_controller.services import controller_service, dialling, paging
 from jumpstarter_protocol import client_pb2, common_pb2, jumpstarter_pb2, kubernetes_pb2, lab_pb2
 
 from .peers import (
@@ -461,3 +461,44 @@ async def test_heartbeat_keeps_an_exporter_online_without_writing(
     assert after > before
     assert writes == []
     status.cancel()
+
+
+async def test_registration_without_bounds_is_refused_and_leaves_the_list_as_it_was(lab: TestLab) -> None:
+    board, alice = await lab.exporter(board="rpi"), await lab.client()
+    many = {f"jumpstarter.dev/{number}": "x" for number in range(30_000)}
+    code, text = await refusal(board.register(many))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert text == "30000 labels are too many, expected at most 64"
+    request = client_pb2.ListExportersRequest(parent=ROOT)
+    listed = await alice.ask(alice.clients.ListExporters, request)
+    assert dict(listed.exporters[0].labels) == {"board": "rpi"}
+
+
+async def test_long_message_of_an_exporter_is_kept_in_part(lab: TestLab) -> None:
+    board, alice = await lab.exporter(board="rpi"), await lab.client()
+    await board.report(AVAILABLE, "x" * 1_000_000)
+    request = client_pb2.GetExporterRequest(name=f"{ROOT}/exporters/board-1")
+    found = await alice.ask(alice.clients.GetExporter, request)
+    assert len(found.status_message) == 4096
+
+
+async def test_list_that_no_client_could_receive_comes_in_pages(
+    lab: TestLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MAX_BYTES", 500)
+    alice = await lab.client()
+    names = [f"board-{number}" for number in range(9)]
+    for name in names:
+        await lab.exporter(name, up=False, board="x" * 60)
+    found: list[str] = []
+    request, pages = client_pb2.ListExportersRequest(parent=ROOT), 0
+    while True:
+        page = await alice.ask(alice.clients.ListExporters, request)
+        assert page.ByteSize() < 700
+        found += [each.name.rpartition("/")[2] for each in page.exporters]
+        pages += 1
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert found == names
+    assert pages > 1
