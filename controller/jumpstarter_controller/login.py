@@ -10,14 +10,23 @@ import base64
 import html
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from jumpstarter.common.throttle import ThrottledLog
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that a request may take to arrive; how many bytes it may have is asyncio's limit of a reader.
 REQUEST_TIMEOUT: Final = 10.0
+
+#: For browsers: nothing of another origin is loaded, no page frames this one, and types are not guessed.
+_PROTECTION: Final = (
+    "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
+    "X-Frame-Options: DENY\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+)
 
 _PAGE: Final = """\
 <!doctype html>
@@ -46,6 +55,28 @@ class LabInfo:
             answer["routerEndpoint"] = self.router_endpoint
         answer["caBundle"] = base64.b64encode(self.authority()).decode()
         return answer
+
+
+@contextmanager
+def short_loop_errors() -> Iterator[None]:
+    """While the block runs, asyncio tells in one line a minute that it cannot take connections, being out of files."""
+    loop, log = asyncio.get_running_loop(), ThrottledLog(logger)
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, OSError) and "socket" in context:
+            log.warning("accept", f"{context.get('message')}: {error.strerror or error}")
+        elif before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(before)
 
 
 class LoginServer:
@@ -108,6 +139,6 @@ def _response(status: str, kind: str, body: str, *, more: str = "", head_only: b
     data = body.encode()
     head = (
         f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n"
-        f"Cache-Control: no-store\r\nConnection: close\r\n{more}\r\n"
+        f"Cache-Control: no-store\r\nConnection: close\r\n{_PROTECTION}{more}\r\n"
     )
     return head.encode() + (b"" if head_only else data)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import grpc
 from jumpstarter.common.addresses import join_address, split_address
 from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.memory import give_back
 from jumpstarter.config.files import write_atomically
 from jumpstarter_protocol import client_pb2_grpc, jumpstarter_pb2_grpc, lab_pb2_grpc
 from jumpstarter_router.joint import Joint
@@ -26,7 +27,7 @@ from .identity.certificates import CertificateFiles, CertificateSource, OwnCerti
 from .identity.keys import KeyRing
 from .identity.passages import PassageAuthority
 from .identity.tokens import TokenRefused, TokenService
-from .login import LabInfo, LoginServer
+from .login import LabInfo, LoginServer, short_loop_errors
 from .model import Role
 from .runtime import identities
 from .runtime.claims import Claims
@@ -42,6 +43,7 @@ from .services.conversions import Labels
 from .services.dialling import Dialling
 from .services.lab_service import LabService
 from .services.passages import Passages
+from .services.requests import Handlers
 from .settings import JOINT_OFFSET, ControllerSettings
 
 logger = logging.getLogger("jumpstarter.controller")
@@ -49,10 +51,14 @@ logger = logging.getLogger("jumpstarter.controller")
 #: Seconds that calls may take to end when the controller stops.
 GRACE: Final = 2.0
 ADMINISTRATOR: Final = "admin"
+#: Seconds after which memory that is free goes back to the system.
+TRIM_INTERVAL: Final = 60.0
 
 SERVER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     # A second server on the port is an error, not a silent share of the calls.
     ("grpc.so_reuseport", 0),
+    # Who connects and then says nothing goes: milliseconds for TLS.
+    ("grpc.server_handshake_timeout_ms", 10_000),
     # Peers ping every 20 s without data.
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_ping_strikes", 0),
@@ -102,6 +108,7 @@ async def serve(
     settings.check()
     data = DataDirectory(settings.dataDirectory)
     async with AsyncExitStack() as stack:
+        stack.enter_context(short_loop_errors())
         stack.enter_context(data.exclusive())
         source = _certificates(settings, data)
         tokens = _tokens(settings, data)
@@ -138,6 +145,8 @@ async def serve(
         login_port = await _start_login(stack, settings, address, ways.router_endpoint)
         janitor = asyncio.create_task(_forget_old_leases(lab, settings.leasePolicy.keepEnded))
         stack.callback(janitor.cancel)
+        trimmer = asyncio.create_task(_give_memory_back())
+        stack.callback(trimmer.cancel)
         yield RunningLab(
             settings,
             data,
@@ -168,10 +177,11 @@ def _add_services(
     *,
     reflection: bool,
 ) -> None:
-    jumpstarter_pb2_grpc.add_ControllerServiceServicer_to_server(controller, server)
-    client_pb2_grpc.add_ClientServiceServicer_to_server(client, server)
-    lab_pb2_grpc.add_LabServiceServicer_to_server(lab, server)
-    lab_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+    handlers: Any = Handlers(server)
+    jumpstarter_pb2_grpc.add_ControllerServiceServicer_to_server(controller, handlers)
+    client_pb2_grpc.add_ClientServiceServicer_to_server(client, handlers)
+    lab_pb2_grpc.add_LabServiceServicer_to_server(lab, handlers)
+    lab_pb2_grpc.add_AdminServiceServicer_to_server(admin, handlers)
     add_health(server)
     if reflection:
         add_reflection(server)
@@ -182,8 +192,8 @@ def add_health(server: grpc.aio.Server) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
     from grpc_health.v1._async import HealthServicer
 
-    servicer = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    handlers: Any = Handlers(server, health_pb2.HealthCheckRequest)
+    health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(), handlers)
     assert health_pb2.HealthCheckResponse.SERVING  # what the service '' is from the start
 
 
@@ -368,6 +378,13 @@ async def _start_login(
         ) from None
     stack.push_async_callback(server.stop)
     return port
+
+
+async def _give_memory_back() -> None:
+    """Every minute: what a burst of connections took would stay with this process for good."""
+    while True:
+        await asyncio.sleep(TRIM_INTERVAL)
+        await asyncio.to_thread(give_back)
 
 
 async def _forget_old_leases(lab: Lab, keep: timedelta) -> None:

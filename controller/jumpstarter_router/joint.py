@@ -28,7 +28,7 @@ from typing import Any, Final, Protocol
 
 from jumpstarter.common.splice import keep_alive, splice
 
-from .service import LONE_TIMEOUT, MAX_PENDING
+from .service import LONE_TIMEOUT, MAX_PENDING, refusals
 from .tokens import InvalidTokenError, Side, TokenAuthority
 
 logger = logging.getLogger("jumpstarter.router")
@@ -166,12 +166,14 @@ class Joint:
             try:
                 sock, _ = await loop.sock_accept(listener)
             except OSError as error:  # out of files, or a peer that left: neither is a reason to stop
-                logger.warning("a connection could not be taken: %s", error)
+                refusals.warning("accept", f"a connection could not be taken: {error.strerror or error}")
                 await asyncio.sleep(0.1)
                 continue
             peer = _Peer(sock)
             if len(self._tasks) - len(self._joined) + len(self._waiting) > MAX_PENDING:
-                logger.warning("a connection was refused: %d others are not joined yet", MAX_PENDING)
+                refusals.warning(
+                    "pending", f"a connection was refused: {MAX_PENDING} others are not joined yet"
+                )
                 peer.close()
                 continue
             # Also for a task that is cancelled before it has begun, which closes nothing itself.
@@ -188,7 +190,7 @@ class Joint:
             else:
                 await self._serve_client(sock, secret)
         except RefusedError as error:
-            logger.info("a connection of %s was refused: %s", name, error)
+            refusals.log(logging.INFO, name, f"a connection of {name} was refused: {error}")
             await _refuse(sock, error.status)
         except OSError as error:
             logger.debug("a connection of %s ended: %s", name, error)

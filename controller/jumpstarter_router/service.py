@@ -20,10 +20,12 @@ from typing import Any, Final
 
 import grpc
 from jumpstarter.common.memory import keep_buffers
+from jumpstarter.common.throttle import ThrottledLog, peer_host
 
 from .tokens import InvalidTokenError, Side, Ticket, TokenAuthority
 
 logger = logging.getLogger("jumpstarter.router")
+refusals = ThrottledLog(logger)
 
 #: Seconds that one side waits for the other.
 LONE_TIMEOUT: Final = 60.0
@@ -129,7 +131,8 @@ class RouterService:
             ticket = self._authority.check(bearer_token(context.invocation_metadata()))
             self._use(ticket)
         except InvalidTokenError as error:
-            logger.warning("stream refused for %s: %s", context.peer(), error)
+            peer = peer_host(context.peer())
+            refusals.warning(peer, f"stream refused for {peer}: {error}")
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
             raise AssertionError from error  # abort does not return
         pending = sum(1 for stream in self._streams.values() if not stream.paired.is_set())

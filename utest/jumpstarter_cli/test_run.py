@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 from jumpstarter_cli.commands.run import parse_listener
 
@@ -92,6 +93,44 @@ def test_passphrase_is_wanted(cli: Cli, board: Path, start: Callable[..., Runnin
         result = cli.jmp(*target, *wrong, "--", "j", "power", "on")
         assert result.code == 1
         assert "invalid or missing passphrase" in result.error
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [
+        (("--passphrase", ""), {}),
+        (("--passphrase", "  "), {}),
+        ((), {"JMP_GRPC_PASSPHRASE": ""}),
+        ((), {"JMP_GRPC_PASSPHRASE": " "}),
+    ],
+)
+def test_empty_passphrase_is_wrong_usage(
+    cli: Cli, board: Path, options: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    result = cli.run("jmp", "run", "--exporter-config", str(board), *OPEN, *options, env=environment)
+    assert result.code == 2
+    assert "The passphrase is empty" in result.err
+
+
+def test_open_exporter_says_so(start: Callable[..., Running], board: Path) -> None:
+    running, address = run_exporter(start, board, *OPEN)
+    assert any(
+        f"no passphrase: whoever reaches {address} can use the drivers" in line for line in running.seen
+    )
+
+
+def test_calls_without_the_passphrase_are_logged_now_and_then(
+    cli: Cli, board: Path, start: Callable[..., Running]
+) -> None:
+    running, address = run_exporter(start, board, *OPEN, "--passphrase", "open sesame")
+    with grpc.insecure_channel(address) as channel:
+        report: Any = channel.unary_unary("/jumpstarter.v1.ExporterService/GetReport")
+        for _ in range(50):
+            with pytest.raises(grpc.RpcError):
+                report(b"", timeout=60)
+    running.end()
+    lines = [line for line in running.seen if "a call of 127.0.0.1 was refused: invalid or missing" in line]
+    assert 1 <= len(lines) <= 3
 
 
 def test_tls(cli: Cli, board: Path, start: Callable[..., Running], certificate: tuple[Path, Path]) -> None:

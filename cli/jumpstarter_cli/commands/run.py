@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def run(
     """
     if bool(exporter) == bool(exporter_config):
         raise click.UsageError("Specify one of --exporter and --exporter-config.")
+    _check_passphrase(passphrase)
     logs.configure("INFO")
     if tls_grpc_listener is None:
         if tls_cert or tls_key or tls_grpc_insecure:
@@ -81,9 +83,24 @@ def run(
         session.serve_tcp(host, port, tls_credentials=credentials, passphrase=passphrase) as bound,
     ):
         logger.info("exporter '%s' listens on %s:%s", source.name, host, bound)
+        if passphrase is None:
+            logger.warning(
+                "no passphrase: whoever reaches %s:%s can use the drivers; set JMP_GRPC_PASSPHRASE to ask for one",
+                host,
+                bound,
+            )
         with standalone_lease(session, Hooks.configured(source.config.hooks), str(hook_socket)):
             logger.info("exporter '%s' is ready", source.name)
             wait_for_the_end()
+
+
+def _check_passphrase(passphrase: str | None) -> None:
+    """Refuse an empty one: a variable of a script that was not set would open the exporter to everybody."""
+    given = passphrase if passphrase is not None else os.environ.get("JMP_GRPC_PASSPHRASE")
+    if given is not None and not given.strip():
+        raise click.UsageError(
+            "The passphrase is empty: leave out --passphrase and JMP_GRPC_PASSPHRASE to serve without one."
+        )
 
 
 def _credentials(cert: str | None, key: str | None, insecure: bool) -> grpc.ServerCredentials | None:

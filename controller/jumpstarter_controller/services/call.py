@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.common.throttle import ThrottledLog, peer_host
 
 from jumpstarter_controller.identity.authenticator import Authenticator, NotAuthenticated, Principal, Why
 from jumpstarter_controller.model import Refused, Role
@@ -23,8 +24,11 @@ from jumpstarter_controller.runtime.draft import Draft
 from jumpstarter_controller.runtime.lab import Lab, LabClosed, identity_topic
 
 from .conversions import NamespaceMismatch
+from .requests import Unreadable
 
 logger = logging.getLogger("jumpstarter.controller")
+#: Lines about peers that are not let in.
+refusals = ThrottledLog(logger)
 T = TypeVar("T")
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -78,11 +82,13 @@ class Service:
                 (str(value).lower() for key, value in metadata if key == "jumpstarter-kind"), roles[0].value
             )
             kind = kind if kind in ("client", "exporter") else roles[0].value
-            logger.warning("%s authentication failed: peer=%s: %s", kind, peer_address(context), error)
+            peer = peer_address(context)
+            refusals.warning(f"{kind} {peer}", f"{kind} authentication failed: peer={peer}: {error}")
             raise Failure(_AUTHENTICATION[error.why], str(error), "NotAuthenticated") from None
         if caller.role not in roles:
             wanted = " or ".join(role.value for role in roles)
-            logger.warning("%s authentication failed: peer=%s: is %s", wanted, peer_address(context), caller)
+            peer = peer_address(context)
+            refusals.warning(f"{wanted} {peer}", f"{wanted} authentication failed: peer={peer}: is {caller}")
             raise Failure(
                 grpc.StatusCode.INVALID_ARGUMENT
                 if Role.ADMINISTRATOR not in roles
@@ -156,13 +162,23 @@ def answer(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
         async def call(self: Service, request: Any, context: Context) -> Any:
             try:
                 more = (context,) if with_context else ()
-                return await method(self, request, await self.admit(context, roles), *more)
+                caller = await self.admit(context, roles)
+                return await method(self, readable(request, context), caller, *more)
             except Exception as error:  # noqa: BLE001 - every error has a status
                 await abort(context, error)
 
         return call
 
     return decorate
+
+
+def readable(request: Any, context: Context) -> Any:
+    """*request*, when it is one. Raises Failure, and logs whose it is that is none."""
+    if not isinstance(request, Unreadable):
+        return request
+    peer = peer_address(context)
+    refusals.warning(f"unreadable {peer}", f"unreadable request: peer={peer}: {request.problem}")
+    raise Failure(grpc.StatusCode.INVALID_ARGUMENT, f"the request cannot be read: {request.problem}")
 
 
 def answer_stream(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
@@ -176,7 +192,8 @@ def answer_stream(*roles: Role, with_context: bool = False) -> Callable[..., Any
                 caller = await self.admit(context, roles)
                 # Whoever is answered knows that the controller is there, however long the first message takes.
                 await context.send_initial_metadata(())
-                async for message in self.while_valid(caller, method(self, request, caller, *more)):
+                messages = method(self, readable(request, context), caller, *more)
+                async for message in self.while_valid(caller, messages):
                     yield message
             except Exception as error:  # noqa: BLE001 - every error has a status
                 await abort(context, error)
@@ -217,7 +234,4 @@ def metadata_of(context: Context, key: str) -> str:
 
 def peer_address(context: Context) -> str:
     """The peer without its port: ``ipv4:10.0.0.7:4711`` as ``10.0.0.7``."""
-    family, _, address = context.peer().partition(":")
-    if family not in ("ipv4", "ipv6"):
-        return context.peer()
-    return address.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
+    return peer_host(context.peer())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 # Parameters of mallopt(3).
 _M_TRIM_THRESHOLD: Final = -1
@@ -25,12 +25,24 @@ _KEPT: Final = 32 << 20
 @cache
 def keep_buffers() -> None:
     """Tell the C library to keep the memory of freed buffers, up to 32 MiB. Does nothing where there is no glibc."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _function("mallopt")
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_BUFFER)
         mallopt(_M_TRIM_THRESHOLD, _KEPT)
         mallopt(_M_TOP_PAD, 1 << 20)
+
+
+def give_back() -> None:
+    """Give memory that is free back to the system. Takes milliseconds; does nothing where there is no glibc."""
+    malloc_trim = _function("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _function(name: str) -> Any:
+    """A function of the C library; None where it has none of that name, or is not Linux's."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    return getattr(ctypes.CDLL(None), name, None)

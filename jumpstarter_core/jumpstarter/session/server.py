@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Final
@@ -10,7 +11,9 @@ from typing import Any, Final
 import grpc
 from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2_grpc
 
+from jumpstarter.common.exceptions import ArgumentError
 from jumpstarter.common.exceptions import ConnectionError as JumpstarterConnectionError
+from jumpstarter.common.throttle import ThrottledLog, peer_host
 from jumpstarter.streams.frames import decode_frame, encode_frame
 
 from .service import ExporterService
@@ -25,7 +28,11 @@ KEEPALIVE: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", 60_000),
 )
 
+_refusals: Final = ThrottledLog(logging.getLogger("jumpstarter.exporter"))
+
 _OPTIONS: Final = (
+    # Who connects and then says nothing goes: milliseconds for TLS.
+    ("grpc.server_handshake_timeout_ms", 10_000),
     # Two exporters on one port would share the calls between them, unnoticed.
     ("grpc.so_reuseport", 0),
     # Stock clients ping every 20 s, calls or not.
@@ -36,9 +43,11 @@ _OPTIONS: Final = (
 
 
 class PassphraseInterceptor(grpc.ServerInterceptor):
-    """Refuses calls without the passphrase."""
+    """Refuses calls without the passphrase, and logs whose they are. Raises ArgumentError for an empty one."""
 
     def __init__(self, passphrase: str) -> None:
+        if not passphrase.strip():
+            raise ArgumentError("the passphrase is empty: anybody would know it; leave it out to need none")
         self._passphrase = passphrase.encode()
         self._refuse: Any = grpc.unary_unary_rpc_method_handler(_refuse)
         self._refuse_stream: Any = grpc.stream_stream_rpc_method_handler(_refuse)
@@ -54,6 +63,8 @@ class PassphraseInterceptor(grpc.ServerInterceptor):
 
 
 def _refuse(request: Any, context: grpc.ServicerContext) -> Any:
+    peer = peer_host(context.peer())
+    _refusals.warning(peer, f"a call of {peer} was refused: invalid or missing passphrase")
     context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid or missing passphrase")
 
 

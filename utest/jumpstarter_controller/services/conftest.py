@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from jumpstarter_controller.services import call
 
 from .peers import TestLab, running_lab
 
@@ -19,3 +20,9 @@ def anyio_backend() -> str:
 async def lab(tmp_path: Path) -> AsyncIterator[TestLab]:
     async with running_lab(tmp_path / "lab") as lab:
         yield lab
+
+
+@pytest.fixture(autouse=True)
+def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines about strangers are counted for the process, and so for all tests."""
+    monkeypatch.setattr(call.refusals, "_windows", {})

@@ -117,6 +117,12 @@ async def test_login_service(tmp_path: Path) -> None:
             "routerEndpoint": lab.running.router_endpoint,
             "namespace": "default",
         }
+        for header in (
+            "Content-Security-Policy: default-src 'none'",
+            "X-Frame-Options: DENY",
+            "X-Content-Type-Options: nosniff",
+        ):
+            assert header in head
         page = await request(port, "GET / HTTP/1.1\r\nHost: <lab>\r\n\r\n")
         assert "Jumpstarter" in page
         assert "jmp login NAME@&lt;lab&gt;" in page
