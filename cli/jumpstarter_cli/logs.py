@@ -45,6 +45,15 @@ def debugging() -> bool:
     return _requested == "DEBUG"
 
 
+class _WithoutSecrets(logging.Formatter):
+    """Tokens, passwords of URLs and private keys do not get into a log, wherever a line comes from."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from jumpstarter.common.secrets import mask
+
+        return mask(super().format(record))
+
+
 def configure(default: str = "WARNING", *, hide: str | None = None) -> None:
     """Send log records of at least the level asked for, else *default*, to standard error.
 
@@ -60,7 +69,7 @@ def configure(default: str = "WARNING", *, hide: str | None = None) -> None:
     else:
         handler = logging.StreamHandler(sys.stderr)
         handler.set_name(__name__)
-        handler.setFormatter(logging.Formatter(FORMAT))
+        handler.setFormatter(_WithoutSecrets(FORMAT))
         handler.setLevel(level)
         root.addHandler(handler)
     if hide and not _requested:

@@ -45,12 +45,15 @@ def report_problems(problems: Iterable[str]) -> None:
 def show_configs(
     found: ConfigList, output: str | None, headings: Sequence[str], rows: Iterable[Sequence[str]]
 ) -> None:
-    """Print the configurations that were *found*, as a table with *headings* and *rows* unless *output* says otherwise."""
+    """Print the configurations that were *found*, as a table with *headings* and *rows* unless *output* says otherwise.
+
+    Their tokens and passwords are not printed: a list is looked at, and copied into reports.
+    """
     report_problems(found.problems)
-    if output == "json":
-        click.echo(found.dump_json())
-    elif output == "yaml":
-        click.echo(found.dump_yaml(), nl=False)
+    if output in ("json", "yaml"):
+        from jumpstarter.common.secrets import without_secrets
+
+        click.echo(data(without_secrets(found.to_plain()), output))
     elif output == "name":
         for config in found.items:
             click.echo(config.alias)

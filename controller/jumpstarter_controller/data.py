@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ class DataDirectory:
     def exclusive(self) -> Iterator[None]:
         """Make the directory (0700) and hold it.
 
-        Raises FileAccessError when it cannot be used, ConfigurationError when another controller holds it.
+        Raises FileAccessError when it cannot be used, ConfigurationError when another controller holds it, or everybody may
+        write into it.
         """
         try:
             for folder in (self.path, self.keys, self.authority):
@@ -66,6 +68,7 @@ class DataDirectory:
             raise FileAccessError(
                 f"{display_path(self.path)}: cannot be used: {reason}; name another with --data-dir"
             ) from None
+        self._refuse_open_folders()
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,6 +78,16 @@ class DataDirectory:
                     "with --data-dir"
                 ) from None
             yield
+
+    def _refuse_open_folders(self) -> None:
+        """Whoever may write into the folders may put a key there, and is the lab."""
+        for folder in (self.path, self.keys, self.authority):
+            mode = folder.stat().st_mode
+            if mode & stat.S_IWOTH:
+                raise ConfigurationError(
+                    f"{display_path(folder)}: everybody may write into it (mode {stat.S_IMODE(mode):o}): run "
+                    f"'chmod o-w {display_path(folder)}', or name another directory with --data-dir"
+                )
 
     def router_key(self) -> bytes:
         """The key that the controller shares with its routers, made where there is none."""

@@ -49,6 +49,32 @@ def test_first_client_becomes_current_and_the_second_does_not(cli: Cli) -> None:
     assert [item["alias"] for item in listed["items"]] == ["one", "two"]
 
 
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_lists_show_no_secrets(cli: Cli, output: str) -> None:
+    client(cli, "one")
+    board = cli.exporter("board", BOARD_WITH_SECRETS)
+    for kind, name in (("client", "one"), ("exporter", "board")):
+        shown = cli.ok("jmp", "config", kind, "list", "-o", output)
+        assert "secret-token" not in shown
+        assert "admin:secret" not in shown
+        (item,) = yaml.safe_load(shown)["items"]
+        assert (item["alias"], item["token"]) == (name, "(not shown)")
+    assert "secret" in board.read_text()
+
+
+BOARD_WITH_SECRETS = """\
+apiVersion: jumpstarter.dev/v1alpha1
+kind: ExporterConfig
+metadata: {namespace: lab, name: board}
+endpoint: lab.example.com:8082
+token: secret-token
+export:
+  ssh:
+    type: jumpstarter_driver_power.driver.MockPower
+    description: at http://admin:secret@pdu
+"""
+
+
 def test_use_prints_the_user_file_on_request(cli: Cli) -> None:
     client(cli, "one")
     path = cli.ok("jmp", "config", "client", "use", "one", "-o", "path").strip()

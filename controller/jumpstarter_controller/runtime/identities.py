@@ -19,6 +19,7 @@ from jumpstarter_controller.model import (
     NotPermitted,
     Role,
     Token,
+    WrongState,
     check_labels,
     check_name,
 )
@@ -28,6 +29,8 @@ from .draft import Draft
 
 #: Administrators are known by their tokens alone.
 ADMINISTRATOR_UID: Final = "administrator"
+#: Tokens of one identity that are valid at a time: whoever has one cannot fill the store with others.
+MAX_TOKENS: Final = 100
 #: So long a token stays valid after its owner had it replaced.
 RENEWAL_GRACE: Final = timedelta(hours=1)
 #: So long it is remembered that tokens of a stock installation are refused: for good.
@@ -87,7 +90,13 @@ def delete(draft: Draft, role: Role, name: str, actor: str) -> None:
 
 
 def issue(draft: Draft, tokens: TokenService, namespace: str, role: Role, name: str) -> IssuedToken:
-    """A further token; the others stay valid."""
+    """A further token; the others stay valid. Raises WrongState when there are `MAX_TOKENS` already."""
+    valid = sum(1 for token in _tokens_of(draft, role, name) if token.is_valid(draft.now))
+    if valid >= MAX_TOKENS:
+        raise WrongState(
+            f"{role.value} '{name}' has {valid} valid tokens, which is the most: an administrator can void them all with "
+            f"'jmp admin rotate {role.value} {name}'"
+        )
     token = tokens.issue(role, namespace, name, require(draft, role, name, new=role is Role.ADMINISTRATOR))
     record = Token(id=token.id, role=role, owner=name, issued_at=token.issued, expires_at=token.expires)
     draft.tokens.put(token.id, record)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from . import exceptions as errors
+from .secrets import mask
 
 if TYPE_CHECKING:
     from grpc import StatusCode
@@ -70,7 +71,7 @@ def type_name(error: BaseException) -> str:
 def _details(error: BaseException) -> str:
     """The error's text, in a form and length that a call's status can carry."""
     try:
-        text = str(error)
+        text = mask(str(error))
     except Exception as broken:  # noqa: BLE001 - whatever a driver's class does, its error has to arrive
         text = f"an error without text ({type(broken).__name__} in its __str__)"
     text = (text or type(error).__name__).encode(errors="backslashreplace").decode()
@@ -140,8 +141,11 @@ def exit_code(error: BaseException) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """What happened, in one line (or a line a problem, for a file with several)."""
-    error = unwrap(error)
+    """What happened, in one line (or a line a problem, for a file with several), without secrets."""
+    return mask(_one_line(unwrap(error)))
+
+
+def _one_line(error: BaseException) -> str:
     if isinstance(error, grpc.RpcError) and hasattr(error, "code"):
         return str(connection_error(error))
     if isinstance(error, KeyboardInterrupt):

@@ -27,22 +27,26 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from .secrets import mask
+
 
 class JumpstarterException(Exception):
     """Base class of all errors of the product; not raised itself.
 
     ``raise SomeError("message") from cause`` keeps the cause, and ``str()`` shows it in one line, unless it is an error of
-    gRPC: those have many lines, and whoever raises from one takes its details into the message.
+    gRPC: those have many lines, and whoever raises from one takes its details into the message. Tokens, passwords of URLs and
+    private keys in a message are not kept: see `jumpstarter.common.secrets`.
     """
 
     def __init__(self, message: str = "") -> None:
+        message = mask(message)
         super().__init__(message)
         self.message = message
         self._config: Any = None
 
     def __str__(self) -> str:
         if self.__cause__ is not None and not type(self.__cause__).__module__.startswith("grpc"):
-            return f"{self.message} (Caused by: {self.__cause__})"
+            return mask(f"{self.message} (Caused by: {self.__cause__})")
         return self.message
 
     def set_config(self, config: Any) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jumpstarter.common.exceptions import ConfigurationError, FileAccessError
+from jumpstarter.common.secrets import is_secret
 
 if TYPE_CHECKING:
     import yaml
@@ -29,8 +30,6 @@ KeyPath = tuple[str | int, ...]
 # Aliases can make a short file expand to billions of values.
 MAX_VALUES = 100_000
 MAX_DEPTH = 100
-
-_SECRET_WORDS = ("token", "password", "passphrase", "secret", "credential")
 
 
 @dataclass(slots=True)
@@ -322,7 +321,7 @@ _SCALAR_TAGS = {
 def describe(node: Node, where: KeyPath = ()) -> str:
     """What was found, in words: ``text 'abc'``, ``the whole number 22``. Secrets are not repeated."""
     value = node.value
-    secret = any(word in str(where[-1]).lower() for word in _SECRET_WORDS) if where else False
+    secret = bool(where) and is_secret(where[-1])
     shown = "(not shown)" if secret else node.raw if len(node.raw) <= 60 else node.raw[:57] + "..."
     match value:
         case None:

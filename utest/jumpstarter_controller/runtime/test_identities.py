@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jumpstarter_controller.identity.keys import KeyRing
 from jumpstarter_controller.identity.tokens import TokenService
-from jumpstarter_controller.model import NotPermitted, Role
+from jumpstarter_controller.model import NotPermitted, Role, WrongState
 from jumpstarter_controller.runtime import identities
 from jumpstarter_controller.runtime.draft import Draft, Records
 
@@ -38,3 +38,14 @@ def test_renewed_token_may_be_renewed_again_while_it_is_valid(draft: Draft, toke
     draft.now = NOW + identities.RENEWAL_GRACE
     with pytest.raises(NotPermitted, match="expired"):
         identities.renew(draft, tokens, "default", Role.CLIENT, "anna", "anna", first.id)
+
+
+def test_identity_has_so_many_valid_tokens_at_the_most(draft: Draft, tokens: TokenService) -> None:
+    for _ in range(identities.MAX_TOKENS):
+        last = identities.issue(draft, tokens, "default", Role.CLIENT, "anna")
+    with pytest.raises(WrongState, match=r"client 'anna' has 100 valid tokens.*jmp admin rotate client anna"):
+        identities.issue(draft, tokens, "default", Role.CLIENT, "anna")
+    with pytest.raises(WrongState, match="100 valid tokens"):
+        identities.renew(draft, tokens, "default", Role.CLIENT, "anna", "anna", last.id)
+    identities.rotate(draft, tokens, "default", Role.CLIENT, "anna", "admin")
+    identities.issue(draft, tokens, "default", Role.CLIENT, "anna")

@@ -95,6 +95,19 @@ async def test_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
         await start(tmp_path / "file" / "data")
 
 
+@pytest.mark.parametrize("folder", [".", "keys", "ca"])
+async def test_data_directory_that_everybody_may_write_into_is_refused(tmp_path: Path, folder: str) -> None:
+    data = tmp_path / "lab"
+    (data / folder).mkdir(parents=True, exist_ok=True)
+    (data / folder).chmod(0o777)
+    with pytest.raises(
+        ConfigurationError, match=r"everybody may write into it \(mode 777\): run 'chmod o-w "
+    ):
+        await start(data)
+    (data / folder).chmod(0o775)
+    await start(data)
+
+
 async def request(port: int, text: str) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(text.encode())
