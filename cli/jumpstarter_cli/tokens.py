@@ -12,11 +12,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TokenClaims:
-    """The claims of a token; None where it does not make them."""
+    """The claims of a token; None where it does not make them. *authority* is the SHA-256 of the lab's certificate authority."""
 
     subject: str | None
     issuer: str | None
     expires: datetime | None
+    authority: str | None = None
 
     @property
     def identity(self) -> tuple[str, str, str] | None:
@@ -41,6 +42,7 @@ def read_token(token: str) -> TokenClaims | None:
         subject=_text(claims.get("sub")),
         issuer=_text(claims.get("iss")),
         expires=datetime.fromtimestamp(expires, UTC) if isinstance(expires, int | float) else None,
+        authority=_text(claims.get("jmp_ca")),
     )
 
 

@@ -68,8 +68,8 @@ class DataDirectory:
             raise FileAccessError(
                 f"{display_path(self.path)}: cannot be used: {reason}; name another with --data-dir"
             ) from None
-        self._refuse_open_folders()
         with lock:
+            self._refuse_open_folders()
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

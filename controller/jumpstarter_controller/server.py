@@ -13,6 +13,7 @@ from typing import Any, Final
 import grpc
 from jumpstarter.common.addresses import join_address, split_address
 from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.fingerprints import fingerprint
 from jumpstarter.common.memory import give_back
 from jumpstarter.config.files import write_atomically
 from jumpstarter_protocol import client_pb2_grpc, jumpstarter_pb2_grpc, lab_pb2_grpc
@@ -111,7 +112,7 @@ async def serve(
         stack.enter_context(short_loop_errors())
         stack.enter_context(data.exclusive())
         source = _certificates(settings, data)
-        tokens = _tokens(settings, data)
+        tokens = _tokens(settings, data, source)
         journal: Journal = await stack.enter_async_context(open_journal(data))
         cutters: list[Callable[[str], object]] = []
         lab = Lab(
@@ -223,7 +224,7 @@ def _certificates(settings: ControllerSettings, data: DataDirectory) -> Certific
     return OwnCertificate(Authority.open(data.authority), frozenset(own_names() | hosts))
 
 
-def _tokens(settings: ControllerSettings, data: DataDirectory) -> TokenService:
+def _tokens(settings: ControllerSettings, data: DataDirectory, source: CertificateSource) -> TokenService:
     upstream = settings.authentication.upstream
     key = upstream.controllerKey.encode() if upstream.controllerKey is not None else None
     if upstream.controllerKeyFile is not None:
@@ -240,7 +241,14 @@ def _tokens(settings: ControllerSettings, data: DataDirectory) -> TokenService:
         if not key:
             raise ConfigurationError("authentication.upstream: the controller key is empty")
         foreign = upstream_key(key)
-    return TokenService(KeyRing.open(data.keys), settings.authentication.internal.tokenLifetime, foreign)
+    lasts = settings.tls.certificate is None or settings.tls.ca is not None
+
+    def authority() -> str:
+        # A certificate that no authority is named for is its own, and is another one after a renewal.
+        return fingerprint(source.current().authority.decode()) if lasts else ""
+
+    lifetime = settings.authentication.internal.tokenLifetime
+    return TokenService(KeyRing.open(data.keys), lifetime, foreign, authority=authority)
 
 
 async def _ensure_administrator(lab: Lab, tokens: TokenService, namespace: str, data: DataDirectory) -> None:

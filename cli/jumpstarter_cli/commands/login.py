@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import ssl
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import click
-from jumpstarter.common.exceptions import ConfigurationError, ConnectionError
+from jumpstarter.common.exceptions import ConfigurationError
 
 from jumpstarter_cli.lab import client_options
+from jumpstarter_cli.lab_address import ask_lab, authority_of
 from jumpstarter_cli.logs import note
 from jumpstarter_cli.prompts import ask
 from jumpstarter_cli.tokens import read_token
 
 from .admin_create import note_drivers
-
-#: Seconds for the login service to answer.
-TIMEOUT: Final = 5.0
-LOGIN_PORT: Final = 8086
-
-
-@dataclass(frozen=True)
-class LabAddress:
-    """What a lab tells about itself before anybody has logged in."""
-
-    endpoint: str
-    namespace: str
-    ca: str
-    has_provider: bool
 
 
 @click.command
@@ -47,6 +27,10 @@ class LabAddress:
 @click.option("--namespace", help="Namespace of the client or exporter.")
 @click.option("--name", help="Name of the client or exporter; without it the one in the token.")
 @click.option("--token", help="The token that an administrator gave you.")
+@click.option("--ca", metavar="FILE", type=click.Path(), help="The lab's certificate authority (PEM).")
+@click.option(
+    "--fingerprint", metavar="SHA256", help="SHA-256 of the lab's certificate authority, to know it by."
+)
 @click.option("--allow", help="A comma-separated list of driver client packages to load.")
 @click.option(
     "--unsafe", is_flag=True, help="Should all driver client packages be allowed to load (UNSAFE!)."
@@ -77,6 +61,8 @@ def login(
     namespace: str | None,
     name: str | None,
     token: str | None,
+    ca: str | None,
+    fingerprint: str | None,
     allow: str | None,
     unsafe: bool,
     insecure_tls: bool,
@@ -89,8 +75,9 @@ def login(
 ) -> None:
     """Log in to a lab with a token.
 
-    HOST tells address, namespace and certificate of the controller; with --endpoint it is not asked. The configuration
-    is written, or gets the new token if there is one. The first client becomes the current one.
+    HOST tells address, namespace and certificate of the controller; without HOST, --endpoint and --ca do. A token says
+    which certificate its lab has: the token is sent to no other one. The configuration is written, or gets the new token
+    if there is one. The first client becomes the current one.
 
     Example:
 
@@ -103,7 +90,7 @@ def login(
             "('jmp admin create client NAME') and give it with --token"
         )
     alias, _, host = (target or "").rpartition("@")
-    lab = _ask_lab(host) if host else None
+    lab = ask_lab(host) if host else None
     endpoint = endpoint or (lab.endpoint if lab else None)
     interactive = not nointeractive
     if not token and lab is not None and lab.has_provider:
@@ -122,7 +109,7 @@ def login(
         "name": name or token_name or alias or client or exporter,
         "endpoint": endpoint,
         "token": given,
-        "ca": lab.ca if lab else "",
+        "ca": "" if insecure_tls else authority_of(lab, ca, fingerprint, claims.authority),
         "insecure": insecure_tls,
     }
     if wants_exporter:
@@ -208,49 +195,3 @@ def _save_exporter(alias: str | None, path: str | None, values: dict[str, Any]) 
         config = ExporterConfigV1Alpha1(alias=alias or "default", metadata=metadata)
     _apply(config, values)
     click.echo(f"Exporter {config.metadata.name} of {config.endpoint}: {config.save(path)}")
-
-
-def _ask_lab(host: str) -> LabAddress:
-    """What the login service at *host* tells. TLS is tried first; what it tells is public.
-
-    Raises ConnectionError when nothing answers there.
-    """
-    if "://" in host:
-        candidates = [host.rstrip("/")]
-    elif host.rpartition(":")[2].isdigit():
-        candidates = [f"https://{host}", f"http://{host}"]
-    else:
-        candidates = [f"https://{host}", f"http://{host}:{LOGIN_PORT}"]
-    problems = []
-    for base in candidates:
-        try:
-            with urllib.request.urlopen(f"{base}/v1/auth/config", timeout=TIMEOUT) as response:
-                answer = json.load(response)
-            lab = LabAddress(
-                endpoint=answer["grpcEndpoint"],
-                namespace=answer.get("namespace") or "default",
-                ca=answer.get("caBundle") or "",
-                has_provider=bool(answer.get("oidc")),
-            )
-        except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
-            problems.append(f"{base}: {getattr(error, 'reason', None) or error or type(error).__name__}")
-            continue
-        if lab.ca and base.startswith("http:"):
-            note(f"The lab's certificate came without TLS. Its SHA-256 is {_fingerprint(lab.ca)}")
-        return lab
-    raise ConnectionError(
-        f"no login service at {host} ({'; '.join(problems)}); give the port, or use --endpoint HOST:PORT of the controller"
-    )
-
-
-def _fingerprint(bundle: str) -> str:
-    """The SHA-256 of the first certificate of a base64 PEM bundle, as openssl prints it."""
-    try:
-        pem = base64.b64decode(bundle).decode()
-        end = "-----END CERTIFICATE-----"
-        digest = hashlib.sha256(
-            ssl.PEM_cert_to_DER_cert(pem.split(end)[0].strip() + f"\n{end}\n")
-        ).hexdigest()
-    except ValueError:
-        return "not known: it is not PEM"
-    return ":".join(digest[i : i + 2].upper() for i in range(0, len(digest), 2))

@@ -21,6 +21,8 @@ from .keys import KeyRing
 
 ISSUER: Final = "https://localhost:8085"
 AUDIENCE: Final = "jumpstarter"
+#: The claim with the SHA-256 of the lab's certificate authority: ``jmp login`` gives the token to no other lab.
+AUTHORITY_CLAIM: Final = "jmp_ca"
 DEFAULT_LIFETIME: Final = timedelta(days=365)
 
 _REQUIRED: Final = ("exp", "iat", "sub")
@@ -64,12 +66,14 @@ class TokenService:
         lifetime: how long a token is valid.
         foreign_key: verifies tokens without a key id, those of a stock installation; None refuses them.
         now: the clock.
+        authority: gives the SHA-256 of the lab's certificate authority that goes into tokens, "" for none.
     """
 
     keys: KeyRing
     lifetime: timedelta = DEFAULT_LIFETIME
     foreign_key: ec.EllipticCurvePublicKey | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    authority: Callable[[], str] = lambda: ""
 
     def issue(self, role: Role, namespace: str, name: str, uid: str) -> Token:
         """A new token for that identity."""
@@ -83,6 +87,8 @@ class TokenService:
             "exp": int(expires.timestamp()),
             "jti": token_id,
         }
+        if authority := self.authority():
+            claims[AUTHORITY_CLAIM] = authority
         text = jwt.encode(claims, self.keys.private, algorithm="ES256", headers={"kid": self.keys.signing_id})
         return Token(text, token_id, issued, expires)
 
