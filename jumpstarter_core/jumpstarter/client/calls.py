@@ -13,6 +13,8 @@ from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.errors import connection_error, driver_error
 from jumpstarter.common.values import decode_value, fill_value
 
+from .rpc import StreamCall
+
 #: What `ItemStream` gives to ``next(items, END)`` after the last item.
 END: Final = object()
 
@@ -39,7 +41,7 @@ class ItemStream:
         request = pb.StreamingDriverCallRequest(uuid=str(uuid), method=method)
         for arg in args:
             fill_value(request.args.add(), arg)
-        self._call: Any = stub.StreamingDriverCall(request)
+        self._call: Any = StreamCall(lambda: stub.StreamingDriverCall(request))
 
     def __iter__(self) -> Iterator[Any]:
         return self

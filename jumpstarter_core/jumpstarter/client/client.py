@@ -9,7 +9,8 @@ from typing import Any, Final
 import grpc
 
 from jumpstarter.common.errors import connection_error
-from jumpstarter.common.grpc import exporter_channel, grpc_options
+from jumpstarter.common.grpc import close_channel, exporter_channel, grpc_options
+from jumpstarter.common.interrupts import Shield
 from jumpstarter.common.portal import LazyPortal
 
 from . import tree
@@ -76,8 +77,9 @@ def client_on_path(
 def _open(
     path: str, stack: ExitStack, options: Mapping[str, Any] | None, **channel_options: Any
 ) -> grpc.Channel:
-    channel = exporter_channel(path, options=(*OPTIONS, *grpc_options(options)), **channel_options)
-    stack.callback(channel.close)
+    with Shield():
+        channel = exporter_channel(path, options=(*OPTIONS, *grpc_options(options)), **channel_options)
+    stack.callback(close_channel, channel)
     return channel
 
 
@@ -85,9 +87,11 @@ def client_on_channel(
     channel: grpc.Channel, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool
 ) -> Any:
     """The client of the exporter behind *channel*. Raises ConnectionError when it does not answer."""
-    stub = ExporterStub(channel)
-    reports = _report(stub).reports
-    return tree.build(reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
+    # Clients' modules are loaded here, and their loggers made.
+    with Shield():
+        stub = ExporterStub(channel)
+        reports = _report(stub).reports
+        return tree.build(reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
 
 
 def _report(stub: ExporterStub) -> Any:

@@ -20,6 +20,7 @@ from jumpstarter.common.exceptions import ConnectionError, LeaseError
 from jumpstarter.config.grpc import identity
 
 from .requests import Requests
+from .rpc import Unary
 
 if TYPE_CHECKING:
     from .watch import LeaseWatch
@@ -334,7 +335,7 @@ class Lab:
         more: tuple[tuple[str, str], ...] = (),
     ) -> Any:
         try:
-            return method(request, metadata=(*self._metadata, *more), timeout=timeout)
+            return Unary(method)(request, metadata=(*self._metadata, *more), timeout=timeout)
         except grpc.RpcError as error:
             raise controller_error(error) from None
 

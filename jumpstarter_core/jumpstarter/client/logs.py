@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from time import monotonic
@@ -13,6 +12,9 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from jumpstarter.common.enums import LogSource
+from jumpstarter.common.interrupts import Flag, start_thread
+
+from .rpc import StreamCall
 
 LOGGERS: Final = {
     LogSource.BEFORE_LEASE_HOOK: "exporter:beforeLease",
@@ -24,19 +26,20 @@ _HOOKS: Final = (LogSource.BEFORE_LEASE_HOOK, LogSource.AFTER_LEASE_HOOK)
 #: Seconds without a line after which those that were on their way have come, and seconds to wait for that.
 QUIET: Final = 0.1
 SETTLE_TIMEOUT: Final = 2.0
+#: Seconds for the line that is being shown. A handler of the program that blocks is not waited for.
+CLOSE_TIMEOUT: Final = 5.0
 
 
 class Following:
     """A log that is shown as it comes, on a thread. `ended` is set when no more lines will come."""
 
     def __init__(self, call: Any, wanted: frozenset[LogSource] | None, quiet: bool) -> None:
-        self.ended = threading.Event()
+        self.ended = Flag()
         self._call = call
         self._wanted = wanted
         self._quiet = quiet
         self._latest = 0.0
-        self._thread = threading.Thread(target=self._run, name="jumpstarter-logs", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._run, name="jumpstarter-logs")
 
     def settle(self) -> None:
         """Wait until no line has come for `QUIET` seconds, `SETTLE_TIMEOUT` at the most: what was said before is shown then."""
@@ -48,7 +51,7 @@ class Following:
     def close(self) -> None:
         """Show no more lines."""
         self._call.cancel()
-        self._thread.join()
+        self._thread.join(CLOSE_TIMEOUT)
 
     def _run(self) -> None:
         try:
@@ -79,7 +82,8 @@ def follow(
 
     Without *show_all* lines of *sources* are shown. With *quiet* it is not told when they end because the connection broke.
     """
-    following = Following(stub.LogStream(Empty()), None if show_all else frozenset(sources), quiet)
+    call = StreamCall(lambda: stub.LogStream(Empty()))
+    following = Following(call, None if show_all else frozenset(sources), quiet)
     try:
         yield following
     finally:

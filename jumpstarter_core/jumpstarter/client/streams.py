@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from jumpstarter.common.exceptions import DriverError
+from jumpstarter.common.interrupts import start_thread
 from jumpstarter.common.memory import keep_buffers
 from jumpstarter.common.streams import ACCEPT_ENCODING_KEY, RESOURCE_KEY, ResourceStreamRequest, StreamRequest
 from jumpstarter.streams.compression import Inflater
@@ -99,8 +99,7 @@ def lend_writer(
             errors.append(error)
             call.cancel()
 
-    thread = threading.Thread(target=receive, name="jumpstarter-resource", daemon=True)
-    thread.start()
+    thread = start_thread(receive, name="jumpstarter-resource")
     try:
         yield _handle(call)
     except BaseException:

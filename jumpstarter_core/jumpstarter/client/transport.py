@@ -13,6 +13,7 @@ from typing import Any, Final
 import grpc
 
 from jumpstarter.common.errors import driver_error
+from jumpstarter.common.interrupts import Flag, start_thread
 from jumpstarter.common.streams import BYTE_SEMANTICS_KEY, CLOSES, REQUEST_KEY, StreamRequest
 from jumpstarter.streams.frames import (
     DATA,
@@ -27,6 +28,8 @@ from jumpstarter.streams.frames import (
     split,
 )
 from jumpstarter.streams.pipe import Pipe
+
+from .rpc import StreamCall, Unary
 
 #: Ends of a call that mean no more than that: stock exporters abort theirs.
 _NORMAL_ENDS: Final = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED)
@@ -52,8 +55,10 @@ class ExporterStub:
 
         self.channel = channel
         self._exporter = jumpstarter_pb2_grpc.ExporterServiceStub(channel)  # type: ignore[no-untyped-call]
-        # Found without the detour by __getattr__: it is a part of every call.
-        self.DriverCall = self._exporter.DriverCall
+        self.DriverCall = Unary(self._exporter.DriverCall)
+        self.GetReport = Unary(self._exporter.GetReport)
+        self.GetStatus = Unary(self._exporter.GetStatus)
+        self.EndSession = Unary(self._exporter.EndSession)
         self.Stream = channel.stream_stream(
             "/jumpstarter.v1.RouterService/Stream",
             request_serializer=encode_frame,
@@ -71,77 +76,104 @@ _REFUSAL: Final = 0.02
 Source = Callable[[Mapping[str, str]], Iterable[bytes]]
 
 
-class CallStream:
-    """A byte stream of a driver or resource, for threads: one may send while another receives.
+class _Outgoing:
+    """What a stream sends, for gRPC's thread that takes it. It knows nothing of the stream, which may be forgotten meanwhile."""
 
-    *source* gives the bytes to send; without it they are what `send` queues. `error` is what *source* raised: the stream
-    is then cut, so that the exporter never takes a part for the whole. Raises as `driver_error` when the exporter refuses.
-    """
-
-    def __init__(self, stub: ExporterStub, request: StreamRequest, source: Source | None = None) -> None:
-        self._method = getattr(request, "method", "resource")
-        self._outgoing = Pipe()
-        self._source = source
-        self._merge = False
-        self._ended = False
+    def __init__(self, source: Source | None) -> None:
+        self.pipe = Pipe()
         self.error: BaseException | None = None
-        self._closed = False
-        self._closing = threading.Event()
-        self._discarding = False
-        self._sent = threading.Event()
-        self._done = threading.Event()
-        self._reading = threading.Lock()
-        self._opened = threading.Event()
         self.metadata: Mapping[str, str] = {}
-        self._call: Any = stub.Stream(self._frames(), metadata=((REQUEST_KEY, request.to_json()),))
-        if not self._call.add_callback(self._on_done):
-            self._on_done()
-        try:
-            self.metadata = self._initial_metadata()
-        except BaseException:
-            self.cancel()
-            raise
-        finally:
-            self._merge = self.metadata.get(BYTE_SEMANTICS_KEY) == "1"
-            self._opened.set()
-        self._close_timeout = CLOSE_TIMEOUT if CLOSES[0] in self.metadata else STOCK_CLOSE_TIMEOUT
+        self.cancel: Callable[[], object] = self.pipe.close
+        #: The exporter's answer is known, or will not come.
+        self.opened = Flag()
+        #: Whoever has the stream awaits no more.
+        self.closing = Flag()
+        #: gRPC has taken the last frame.
+        self.sent = Flag()
+        #: The call has ended.
+        self.done = Flag()
+        self._source = source
 
-    def _initial_metadata(self) -> Mapping[str, str]:
-        metadata = {key: str(value) for key, value in self._call.initial_metadata() or ()}
-        if not metadata and self._done.wait(_REFUSAL) and self._call.code() not in _NORMAL_ENDS:
-            raise driver_error(self._call, self._method)
-        return metadata
+    def on_done(self) -> None:
+        """The call has ended: nobody has to wait for anything."""
+        self.done.set()
+        self.pipe.close()
+        for flag in (self.opened, self.closing, self.sent):
+            flag.set()
 
-    def _on_done(self) -> None:
-        self._done.set()
-        self._outgoing.close()
-        self._closing.set()
-        self._sent.set()
-
-    def _frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[Frame]:
+        """All frames that are sent."""
         # The exporter's answer decides how chunks may be cut.
-        self._opened.wait()
-        limit = MAX_PAYLOAD if self._merge or self._source is not None else MAX_MESSAGE
+        self.opened.wait()
+        merge = self.metadata.get(BYTE_SEMANTICS_KEY) == "1"
+        limit = MAX_PAYLOAD if merge or self._source is not None else MAX_MESSAGE
         try:
-            for chunk in self._chunks() if self._source is None else self._source(self.metadata):
+            for chunk in self._queued(merge) if self._source is None else self._source(self.metadata):
                 yield from split(chunk, limit)
         except Exception as error:  # noqa: BLE001 - kept for whoever asks
             self.error = error
             self.cancel()
             return
         yield GOAWAY_FRAME
-        self._closing.wait()
+        self.closing.wait()
         yield RST_STREAM, b""
-        self._sent.set()
+        self.sent.set()
 
-    def _chunks(self) -> Iterator[bytes]:
-        pipe = self._outgoing
-        while (chunk := pipe.get_merged(MAX_PAYLOAD) if self._merge else pipe.get()) is not None:
+    def _queued(self, merge: bool) -> Iterator[bytes]:
+        while (chunk := self.pipe.get_merged(MAX_PAYLOAD) if merge else self.pipe.get()) is not None:
             yield chunk
+
+
+class CallStream:
+    """A byte stream of a driver or resource, for threads: one may send while another receives.
+
+    *source* gives the bytes to send; without it they are what `send` queues. `error` is what *source* raised: the stream
+    is then cut, so that the exporter never takes a part for the whole. One that is forgotten is cut, too. Raises as
+    `driver_error` when the exporter refuses.
+    """
+
+    def __init__(self, stub: ExporterStub, request: StreamRequest, source: Source | None = None) -> None:
+        self._method = getattr(request, "method", "resource")
+        self._out = _Outgoing(source)
+        self._ended = False
+        self._closed = False
+        self._discarding = False
+        self._reading = threading.Lock()
+        frames, metadata = self._out.frames(), ((REQUEST_KEY, request.to_json()),)
+        try:
+            self._call = StreamCall(lambda: stub.Stream(frames, metadata=metadata))
+        except BaseException:
+            self._out.on_done()
+            raise
+        self._out.cancel = self._call.canceller()
+        self._call.on_done(self._out.on_done)
+        try:
+            self._out.metadata = self._initial_metadata()
+        except BaseException:
+            self.cancel()
+            raise
+        self._out.opened.set()
+        self._close_timeout = CLOSE_TIMEOUT if CLOSES[0] in self.metadata else STOCK_CLOSE_TIMEOUT
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the exporter said when it took the stream."""
+        return self._out.metadata
+
+    @property
+    def error(self) -> BaseException | None:
+        """What *source* raised."""
+        return self._out.error
+
+    def _initial_metadata(self) -> Mapping[str, str]:
+        metadata = {key: str(value) for key, value in self._call.initial_metadata() or ()}
+        if not metadata and self._out.done.wait(_REFUSAL) and self._call.code() not in _NORMAL_ENDS:
+            raise driver_error(self._call.error(), self._method)
+        return metadata
 
     def put(self, data: bytes) -> bool:
         """Queue *data*; False when the stream has ended."""
-        return self._outgoing.put(data)
+        return self._out.pipe.put(data)
 
     def send(self, data: bytes) -> None:
         """See `BlockingStream.send`."""
@@ -149,12 +181,12 @@ class CallStream:
 
         if self._closed:
             raise ClosedResourceError
-        if not self._outgoing.put(bytes(data)):
+        if not self._out.pipe.put(bytes(data)):
             raise BrokenResourceError(self._why_ended())
 
     def _why_ended(self) -> str:
-        if self._done.is_set() and self._call.code() not in _NORMAL_ENDS:
-            return str(driver_error(self._call, self._method))
+        if self._out.done.is_set() and self._call.code() not in _NORMAL_ENDS:
+            return str(driver_error(self._call.error(), self._method))
         return "the exporter ended the stream"
 
     def receive(self) -> bytes | None:
@@ -184,7 +216,7 @@ class CallStream:
 
     def send_eof(self) -> None:
         """See `BlockingStream.send_eof`."""
-        self._outgoing.finish()
+        self._out.pipe.finish()
 
     def close(self) -> None:
         """Close both directions, when the exporter has what was sent. Closing twice is fine."""
@@ -193,16 +225,18 @@ class CallStream:
             return
         self._discarding = True
         self.say_done()
-        # gRPC tells that a call is over only to who has taken all of its messages.
-        threading.Thread(target=self._drain, name="jumpstarter-stream", daemon=True).start()
-        if self._sent.wait(CLOSE_TIMEOUT):
-            self._done.wait(self._close_timeout)
-        self._call.cancel()
+        try:
+            # gRPC tells that a call is over only to who has taken all of its messages.
+            start_thread(self._drain, name="jumpstarter-stream")
+            if self._out.sent.wait(CLOSE_TIMEOUT):
+                self._out.done.wait(self._close_timeout)
+        finally:
+            self._call.cancel()
 
     def say_done(self) -> None:
         """Tell the exporter that no more is sent nor awaited: what it has written comes yet, then its end."""
-        self._outgoing.finish()
-        self._closing.set()
+        self._out.pipe.finish()
+        self._out.closing.set()
 
     def _drain(self) -> None:
         # A thread that waits in `receive` takes them itself: gRPC allows one reader.
@@ -212,14 +246,14 @@ class CallStream:
 
     def cancel(self) -> None:
         """End the call now, whatever is under way."""
-        self._outgoing.close()
+        self._out.pipe.close()
         self._discarding = True
-        self._closing.set()
+        self._out.closing.set()
         self._call.cancel()
 
     def pump_into(self, pipe: Pipe) -> None:
         """Take frames into *pipe* on a thread of their own until the stream ends."""
-        threading.Thread(target=self._pump, args=(pipe,), name="jumpstarter-stream", daemon=True).start()
+        start_thread(self._pump, pipe, name="jumpstarter-stream")
 
     def _pump(self, pipe: Pipe) -> None:
         try:
@@ -232,4 +266,4 @@ class CallStream:
     @property
     def outgoing(self) -> Pipe:
         """What `send` queues."""
-        return self._outgoing
+        return self._out.pipe

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from jumpstarter.common.exceptions import ConnectionError, MissingDriverError
 from jumpstarter.common.importlib import import_class
+from jumpstarter.common.interrupts import Shield
 from jumpstarter.common.metadata import CLIENT_LABEL, NAME_LABEL
 
 from .base import Children, StubDriverClient
@@ -36,7 +37,8 @@ class Builder:
     def client(self) -> Any:
         """The node's client; the same one every time."""
         if self._client is None:
-            self._client = self._make(self)
+            with Shield():
+                self._client = self._make(self)
         return self._client
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 from jumpstarter_protocol import lab_pb2
 
+from jumpstarter.common.interrupts import Flag
+
 from .lab import Lease, LeaseEvent, controller_error, time_of
+from .rpc import StreamCall
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -43,7 +45,7 @@ class LeaseWatch:
         self._claim = claim
         self._exclusive = exclusive
         self._deadline = None if timeout is None else monotonic() + timeout
-        self._cancelled = threading.Event()
+        self._cancelled = Flag()
         self._call: Any = None
 
     def cancel(self) -> None:
@@ -60,7 +62,10 @@ class LeaseWatch:
         request = lab_pb2.WatchLeaseRequest(
             name=self._lab.resource("leases", self._name), claim=self._claim, exclusive=self._exclusive
         )
-        self._call = call = stub.WatchLease(request, metadata=self._metadata, timeout=self._left())
+        left = self._left()
+        self._call = call = StreamCall(
+            lambda: stub.WatchLease(request, metadata=self._metadata, timeout=left)
+        )
         try:
             if self._cancelled.is_set():
                 return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, Final
@@ -11,6 +12,9 @@ from typing import Any, Final
 import grpc
 
 from .exceptions import ConfigurationError, ConnectionError
+from .interrupts import Shield, run_aside
+
+logger = logging.getLogger("jumpstarter.session")
 
 PASSPHRASE_METADATA_KEY: Final = "x-jumpstarter-passphrase"
 
@@ -60,6 +64,29 @@ def exporter_channel(
             options = [*options, ("grpc.ssl_target_name_override", name)]
         channel = grpc.secure_channel(host, grpc.ssl_channel_credentials(root_certificates), options=options)
     return grpc.intercept_channel(channel, _Passphrase(passphrase)) if passphrase else channel
+
+
+@contextmanager
+def open_channel(make: Callable[[], grpc.Channel]) -> Generator[grpc.Channel]:
+    """The channel that *make* makes, closed with the context."""
+    with Shield():
+        channel = make()
+    try:
+        yield channel
+    finally:
+        close_channel(channel)
+
+
+#: Seconds that closing a channel may take. It takes none, unless something else left a lock of gRPC held.
+CLOSE_TIMEOUT: Final = 5.0
+
+
+def close_channel(channel: grpc.Channel) -> None:
+    """Close *channel*; one that cannot be closed is left behind, with a warning: what uses it ends with the process."""
+    try:
+        run_aside(channel.close, CLOSE_TIMEOUT, "jumpstarter-close")
+    except TimeoutError:
+        logger.warning("a connection does not close within %g s: it is left behind", CLOSE_TIMEOUT)
 
 
 def grpc_options(options: Mapping[str, Any] | None) -> list[tuple[str, Any]]:

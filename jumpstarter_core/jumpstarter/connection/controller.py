@@ -26,11 +26,12 @@ def controller(config: ClientConfigV1Alpha1) -> Generator[Lab]:
     Raises ConfigurationError when it names none, ConnectionError when an unverified certificate cannot be fetched.
     """
     from jumpstarter.client.lab import Lab
-    from jumpstarter.common.grpc import channel_credentials, secure_channel
+    from jumpstarter.common.grpc import channel_credentials, open_channel, secure_channel
 
     endpoint, token = require_controller(config)
     credentials = channel_credentials(endpoint, config.tls)
-    with secure_channel(endpoint, credentials, {**RECONNECTING, **config.grpcOptions}) as channel:
+    options = {**RECONNECTING, **config.grpcOptions}
+    with open_channel(lambda: secure_channel(endpoint, credentials, options)) as channel:
         yield Lab(channel, config.metadata.namespace or "default", config.metadata.name, token)
 
 

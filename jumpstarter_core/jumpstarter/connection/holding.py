@@ -25,6 +25,7 @@ from jumpstarter.common.exceptions import (
     JumpstarterException,
     LeaseError,
 )
+from jumpstarter.common.interrupts import Flag
 from jumpstarter.common.selectors import Selector
 
 from .jobs import JOB_KEY, job_id
@@ -460,13 +461,13 @@ class Backoff:
 
     def __init__(self) -> None:
         self._next = BACKOFF[0]
-        self._never = threading.Event()
+        self._never = Flag()
 
     def reset(self) -> None:
         """Start again with the shortest wait."""
         self._next = BACKOFF[0]
 
-    def wait(self, left: float, until: threading.Event | None = None) -> None:
+    def wait(self, left: float, until: Flag | None = None) -> None:
         """Wait, for *left* seconds at the most, or until the event is set."""
         (until or self._never).wait(max(min(self._next, left), 0))
         self._next = min(self._next * 2, BACKOFF[1])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from jumpstarter.client.lab import ControllerUnreachable, Lab, Lease
 from jumpstarter.common.durations import format_duration
 from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.common.interrupts import Flag, Shield
 
 from .holding import Backoff
 
@@ -101,7 +102,7 @@ class Keeper:
         self._seen_at = monotonic()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], object]] = []
-        self._closed = threading.Event()
+        self._closed = Flag()
         self._claim = claim
         self._watch = lab.watch_lease(lease.name, claim=claim)
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-lease {lease.name}", daemon=True)
@@ -115,7 +116,8 @@ class Keeper:
 
     def start(self) -> None:
         """Follow the lease, on a thread."""
-        self._thread.start()
+        with Shield():
+            self._thread.start()
 
     def close(self) -> None:
         """Follow it no longer; returns when the thread has ended."""

@@ -12,7 +12,6 @@ The last step happens however the use ends. Faults of the network or the control
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ import grpc
 from jumpstarter.client.lab import Exporter, Lab, Lease
 from jumpstarter.common.enums import LogSource
 from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.common.interrupts import Flag
 
 from .controller import controller
 from .holding import LeaseRequest, holding, unclaim
@@ -112,7 +112,7 @@ class Leased:
 
         *threshold* is there as `jumpstarter.client.Lease` has it: this lease is extended before it comes near its end.
         """
-        left = threading.Event()
+        left = Flag()
 
         def tell() -> None:
             if self.lease_ending_callback is not None and not left.is_set():
@@ -214,9 +214,10 @@ def client_of(leased: Leased) -> Generator[Any]:
     """The client of the leased exporter's drivers."""
     from jumpstarter.client.client import connect_channel
     from jumpstarter.client.transport import OPTIONS as CLIENT_OPTIONS
+    from jumpstarter.common.grpc import open_channel
 
     with (
-        leased.channel((*CLIENT_OPTIONS, *OPTIONS)) as channel,
+        open_channel(lambda: leased.channel((*CLIENT_OPTIONS, *OPTIONS))) as channel,
         connect_channel(channel, allow=leased.allow, unsafe=leased.unsafe) as client,
     ):
         yield client
@@ -225,13 +226,13 @@ def client_of(leased: Leased) -> Generator[Any]:
 @contextmanager
 def _stub(way: Tunnel) -> Generator[Any]:
     from jumpstarter.client.transport import ExporterStub
-    from jumpstarter.common.grpc import exporter_channel
+    from jumpstarter.common.grpc import exporter_channel, open_channel
 
     if way.first is not None:
         yield ExporterStub(way.first)
         return
     # The shared connection, where there is one: it is dialled once.
-    with exporter_channel(way.shared or way.path, options=OPTIONS) as channel:
+    with open_channel(lambda: exporter_channel(way.shared or way.path, options=OPTIONS)) as channel:
         yield ExporterStub(channel)
 
 

@@ -17,7 +17,8 @@ import grpc
 
 from jumpstarter.common.addresses import split_address
 from jumpstarter.common.exceptions import ConnectionError, LeaseError
-from jumpstarter.common.grpc import KEEPALIVE
+from jumpstarter.common.grpc import KEEPALIVE, close_channel
+from jumpstarter.common.interrupts import Shield, result_of
 from jumpstarter.common.passages import EXPORTER_NAME
 
 if TYPE_CHECKING:
@@ -55,16 +56,17 @@ class Passage:
 
     def opened(self, options: Sequence[tuple[str, Any]]) -> grpc.Channel | None:
         """A channel for threads that is connected; None when that takes too long."""
-        channel = self.channel(options)
-        ready = grpc.channel_ready_future(channel)
+        with Shield():
+            channel = self.channel(options)
+            ready = grpc.channel_ready_future(channel)
         try:
-            ready.result(TRIAL)
-        except grpc.FutureTimeoutError:
-            channel.close()
+            result_of(ready, TRIAL)
+        except TimeoutError:
+            close_channel(channel)
             self._warn()
             return None
         except BaseException:
-            channel.close()
+            close_channel(channel)
             raise
         return channel
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import grpc
 
+from jumpstarter.common.interrupts import Shield, result_of
+
 _END: Final = object()
 
 
@@ -70,26 +72,27 @@ class ThreadsChannel:
 
     def _start(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            with Shield():
+                future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+                self._calls.add(future)
+                future.add_done_callback(self._calls.discard)
+                if self._interrupted:
+                    future.cancel()
         except RuntimeError:  # the loop is closed
             coroutine.close()
             raise
-        self._calls.add(future)
-        future.add_done_callback(self._calls.discard)
-        if self._interrupted:
-            future.cancel()
         return future
 
     def _result(self, call: Future[Any]) -> Any:
         try:
-            return call.result()
+            return result_of(call)
         except CancelledError:
             if self._interrupted:
                 self.resume()
                 raise Interrupted from None
             raise _cancelled() from None
         except BaseException:
-            call.cancel()  # Ctrl-C in the thread that waits
+            _cancel(call)  # Ctrl-C in the thread that waits
             raise
 
 
@@ -114,14 +117,20 @@ class Answers:
 
     def cancel(self) -> None:
         """End the call."""
-        self.call.cancel()
+        _cancel(self.call)
 
     def __iter__(self) -> Iterator[Any]:
         # Not at the end of `take`: a call that is cancelled before it has begun would never tell.
-        self.call.add_done_callback(lambda _: self._queue.put(_END))
+        with Shield():
+            self.call.add_done_callback(lambda _: self._queue.put(_END))
         while (answer := self._queue.get()) is not _END:
             yield answer
         self._result(self.call)
+
+
+def _cancel(call: Future[Any]) -> None:
+    with Shield():
+        call.cancel()
 
 
 def _cancelled() -> grpc.RpcError:

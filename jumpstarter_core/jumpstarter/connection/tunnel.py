@@ -66,6 +66,8 @@ def tunnel(
 
     With *share* it has also a socket whose users have one connection together. *options* are those of the passage's channels.
     """
+    from jumpstarter.common.grpc import close_channel
+
     with ExitStack() as stack:
         path = str(stack.enter_context(TemporarySocket()))
         shared = str(stack.enter_context(TemporarySocket())) if share else ""
@@ -77,7 +79,7 @@ def tunnel(
             if way.first is None:
                 way.passage = None
             else:
-                stack.callback(way.first.close)
+                stack.callback(close_channel, way.first)
         yield way
 
 

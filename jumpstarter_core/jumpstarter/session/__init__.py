@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.enums import ExporterStatus, LogSource
+from jumpstarter.common.interrupts import Shield, run_aside
 from jumpstarter.common.metadata import NAME_LABEL
 from jumpstarter.common.portal import LazyPortal
 from jumpstarter.common.tempfile import TemporarySocket
@@ -180,13 +181,15 @@ class Session:
 
             fitting = [adapted(interceptor, self.portal) for interceptor in interceptors]
         services = ExporterService(self), RouterService(self)
-        server = create_server(self.executor, *services, passphrase, fitting)
-        port = bind(server, address, credentials)
-        server.start()
+        with Shield():
+            server = create_server(self.executor, *services, passphrase, fitting)
         try:
+            with Shield():
+                port = bind(server, address, credentials)
+                server.start()
             yield port
         finally:
-            server.stop(None).wait()
+            run_aside(lambda: server.stop(None).wait(), None, "jumpstarter-stop")
 
     @asynccontextmanager
     async def serve_unix_async(self) -> AsyncGenerator[Path]:

@@ -10,6 +10,8 @@ from itertools import count
 from queue import SimpleQueue
 from typing import Any, Final
 
+from jumpstarter.common.interrupts import Shield
+
 logger = logging.getLogger("jumpstarter.session")
 
 #: Threads that are started as soon as a call finds none idle, and that stay. Short calls are served fastest by few of them:
@@ -64,8 +66,9 @@ class DaemonExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let the idle threads end. Busy ones end with their calls; nobody waits for them."""
-        self._shut_down.set()
-        self._starved.set()
+        with Shield():
+            self._shut_down.set()
+            self._starved.set()
         with self._lock:
             for _ in range(self._threads):
                 self._jobs.put(None)

@@ -13,6 +13,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from jumpstarter.common.interrupts import Bell, acquire
+
 if TYPE_CHECKING:
     from asyncio import Future
 
@@ -31,8 +33,8 @@ class Pipe:
         self._closed = False
         self._error: BaseException | None = None
         self._lock = threading.Lock()
-        self._readable = threading.Condition(self._lock)
-        self._writable = threading.Condition(self._lock)
+        self._readable = Bell()
+        self._writable = Bell()
         self._reader: _Waiter | None = None
         self._writer: _Waiter | None = None
 
@@ -45,10 +47,12 @@ class Pipe:
 
     def put(self, chunk: bytes) -> bool:
         """Queue *chunk*, waiting for room; False when the pipe is closed and the chunk is lost."""
-        with self._lock:
-            while self._size >= self._limit and not self.closed:
-                self._writable.wait()
-            return self._append(chunk)
+        while True:
+            with self._lock:
+                if self._size < self._limit or self.closed:
+                    return self._append(chunk)
+                room = self._writable.enroll()
+            acquire(room)
 
     async def aput(self, chunk: bytes) -> bool:
         """Like `put`, for a coroutine."""
@@ -69,10 +73,12 @@ class Pipe:
 
     def get(self) -> bytes | None:
         """The next chunk, waiting for one; None at the end. Raises the error the pipe was closed with."""
-        with self._lock:
-            while not self._chunks and not self.closed:
-                self._readable.wait()
-            return self._pop()
+        while True:
+            with self._lock:
+                if self._chunks or self.closed:
+                    return self._pop()
+                news = self._readable.enroll()
+            acquire(news)
 
     def get_merged(self, most: int) -> bytes | None:
         """Like `get`, joined with what else is queued, up to *most* bytes. Only for bytes without boundaries."""
@@ -111,7 +117,7 @@ class Pipe:
             return False
         self._chunks.append(chunk)
         self._size += len(chunk)
-        self._readable.notify()
+        self._readable.ring()
         if self._reader is not None:
             self._reader.wake()
             self._reader = None
@@ -121,7 +127,7 @@ class Pipe:
         chunk = self._chunks.popleft()
         self._size -= len(chunk)
         if self._size < self._limit:
-            self._writable.notify()
+            self._writable.ring()
             if self._writer is not None:
                 self._writer.wake()
                 self._writer = None
@@ -135,8 +141,8 @@ class Pipe:
         return None
 
     def _wake_all(self) -> None:
-        self._readable.notify_all()
-        self._writable.notify_all()
+        self._readable.ring()
+        self._writable.ring()
         for waiter in (self._reader, self._writer):
             if waiter is not None:
                 waiter.wake()

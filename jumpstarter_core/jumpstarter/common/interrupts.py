@@ -1,0 +1,355 @@
+"""Exceptions of signal handlers, kept out of code that holds locks.
+
+Python runs the handler of a signal in the main thread, between any two of its byte codes. One that raises (Ctrl-C, the
+time-out of a test) leaves whatever runs there. In `threading.Condition.__exit__`, and so in anything that is built on it,
+such as gRPC, events and futures, a lock is then held for ever: every later call waits for it. So what must hold is:
+
+- The main thread is inside a `Shield` whenever it is in such code. Handlers run there as ever, but an exception of one
+  waits for the end of the shield.
+- A shield that waits names what ends the wait. Another thread calls that, as the main thread may hold the locks that it needs.
+- Waits of our own are those of a `Flag`: a handler may leave them at any moment, within a shield and outside.
+
+Other threads run no handlers: for them a shield does nothing.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal itself makes enums of numbers, at the cost of all the rest
+import _thread
+import importlib
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from time import sleep
+from types import FrameType, TracebackType
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+#: The signals whose handlers may raise. SIGKILL and SIGSTOP have none, those of faults end the process.
+_NUMBERS: Final = tuple(
+    int(number)
+    for number in (
+        signal.SIGINT,
+        signal.SIGALRM,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGQUIT,
+        signal.SIGVTALRM,
+        signal.SIGPROF,
+        signal.SIGCHLD,
+        signal.SIGWINCH,
+        signal.SIGCONT,
+        signal.SIGTSTP,
+    )
+)
+#: Makes the main thread look for an exception that waits. Nobody else uses it, and without a handler it has no effect.
+_POKE: Final = int(signal.SIGURG)
+#: Seconds between two pokes. gRPC looks for signals every 0.2 s while it waits.
+_POKE_INTERVAL: Final = 0.05
+
+
+class _MainThread:
+    """What the main thread is in: `depth` shields, the innermost with `cancel`; `pending` waits for their end."""
+
+    __slots__ = ("cancel", "depth", "interruptible", "pending", "saved")
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.cancel: Callable[[], object] | None = None
+        self.pending: BaseException | None = None
+        self.interruptible = False
+        self.saved: list[tuple[int, Any]] = []
+
+
+_main: Final = _MainThread()
+
+
+class _Handler:
+    """Runs the handler of a signal, and keeps what it raises while the main thread is inside a shield."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: Callable[[int, FrameType | None], Any]) -> None:
+        self.handler = handler
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not _main.depth:
+            self.handler(number, frame)
+            return
+        try:
+            self.handler(number, frame)
+        except BaseException as error:
+            if _is_interruptible(frame):
+                raise
+            _main.pending = error
+            _end_wait()
+
+
+def _is_interruptible(frame: FrameType | None) -> bool:
+    """Whether the main thread, interrupted in *frame*, holds no lock there."""
+    if _main.interruptible:
+        _main.interruptible = False  # for this exception alone: its way out runs finally clauses
+        return True
+    # gRPC's wait for the answer of a unary call: its `_next_call_event` (channel.pyx.pxi) ends the call
+    # when a handler raises there.
+    return (
+        frame is not None
+        and frame.f_code.co_name == "_blocking"
+        and frame.f_globals.get("__name__") == "grpc._channel"
+        and "call" in frame.f_locals
+    )
+
+
+def _end_wait() -> None:
+    """Have another thread end what the innermost shield waits for."""
+    if _main.cancel is _poke:
+        _main.saved.append((_POKE, _signal.getsignal(_POKE)))
+        _signal.signal(_POKE, _on_poke)
+    if _main.cancel is not None:
+        _thread.start_new_thread(_quietly, (_main.cancel,))
+
+
+def _quietly(cancel: Callable[[], object]) -> None:
+    with suppress(Exception):  # what was to be ended has ended
+        cancel()
+
+
+def _poke() -> None:
+    """Have the main thread raise what waits as soon as it is where it holds no lock."""
+    while _main.depth and _main.pending is not None:
+        # To this thread: Python runs handlers in the main one all the same, and gRPC would begin its wait there anew.
+        signal.raise_signal(_POKE)
+        sleep(_POKE_INTERVAL)
+
+
+def _on_poke(number: int, frame: FrameType | None) -> None:
+    if _main.pending is not None and _is_interruptible(frame):
+        raise _taken()
+
+
+def _taken() -> BaseException:
+    error, _main.pending = _main.pending, None
+    assert error is not None
+    return error
+
+
+class Shield:
+    """A context in which an exception of a signal handler waits, at the longest until the context is left.
+
+    *cancel* ends, from another thread, what is waited for in the context, which then raises the exception. Without
+    *cancel* the outermost shield does, or the next wait inside of it.
+    """
+
+    __slots__ = ("_cancel", "_counts", "_outer")
+
+    def __init__(self, cancel: Callable[[], object] | None = None) -> None:
+        self._cancel = cancel
+        self._counts = False
+        self._outer: Callable[[], object] | None = None
+
+    def __enter__(self) -> None:
+        if _thread.get_ident() != threading.main_thread().ident:
+            return
+        self._counts = True
+        if not _main.depth:
+            _shield_handlers()
+        self._outer, _main.cancel = _main.cancel, self._cancel
+        # From here on nothing is raised by a handler. Before, nothing has begun.
+        _main.depth += 1
+        if self._cancel is not None and _main.pending is not None:
+            self._leave()
+            raise _taken()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._counts:
+            return
+        try:
+            self._leave()
+        finally:
+            if _main.pending is not None and (self._cancel is not None or not _main.depth):
+                raise _taken() from None
+
+    def _leave(self) -> None:
+        _main.cancel = self._outer
+        _main.depth -= 1
+        if not _main.depth:
+            _restore_handlers()
+
+
+def _shield_handlers() -> None:
+    _main.pending, _main.interruptible, _main.saved, _main.cancel = None, False, [], None
+    for number in _NUMBERS:
+        handler = _signal.getsignal(number)
+        if callable(handler):
+            # One that is wrapped was left behind by a handler that raised between two lines of this module.
+            original = handler.handler if type(handler) is _Handler else handler
+            _main.saved.append((number, original))
+            _signal.signal(number, _Handler(original))
+
+
+def _restore_handlers() -> None:
+    for number, handler in reversed(_main.saved):
+        _signal.signal(number, handler)
+
+
+class UnaryCall(Shield):
+    """A shield for one unary call of gRPC: a handler that raises leaves it while it waits for the answer."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(_poke)
+
+
+class Flag:
+    """An event: once set, it stays so. Unlike `threading.Event`, a signal handler may leave any of its lines by an exception."""
+
+    __slots__ = ("_set", "_waiters")
+
+    def __init__(self) -> None:
+        self._set = False
+        self._waiters: deque[_thread.LockType] = deque()
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._set
+
+    def set(self) -> None:
+        """Set it, and let everyone go on who waits for it."""
+        self._set = True
+        _release(self._waiters)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, *timeout* seconds at the most; whether it is."""
+        if self._set:
+            return True
+        waiter = _enroll(self._waiters)
+        if not (self._set or acquire(waiter, timeout)):
+            with suppress(ValueError):  # it was set at the last moment
+                self._waiters.remove(waiter)
+        return self._set
+
+
+class Bell:
+    """Tells those who wait that something has changed.
+
+    Enroll while holding the lock that guards what is waited for, wait without it: ``with lock: waiter = bell.enroll()``,
+    then `acquire(waiter, timeout)`. A signal handler may leave any of these lines by an exception, which a
+    `threading.Condition` does not survive.
+    """
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: deque[_thread.LockType] = deque()
+
+    def enroll(self) -> _thread.LockType:
+        """A lock that the next `ring` lets be acquired."""
+        return _enroll(self._waiters)
+
+    def ring(self) -> None:
+        """Wake everyone who has enrolled."""
+        _release(self._waiters)
+
+
+def _enroll(waiters: deque[_thread.LockType]) -> _thread.LockType:
+    waiter = _thread.allocate_lock()
+    waiter.acquire()
+    waiters.append(waiter)
+    return waiter
+
+
+def _release(waiters: deque[_thread.LockType]) -> None:
+    while waiters:
+        try:
+            waiters.popleft().release()
+        except IndexError:  # another thread was faster
+            return
+
+
+def acquire(waiter: _thread.LockType, timeout: float | None = None) -> bool:
+    """Acquire *waiter* within *timeout* seconds; whether that was possible.
+
+    A handler that raises leaves it, also inside a shield.
+    """
+    seconds = -1 if timeout is None else max(timeout, 0)
+    if not _main.depth or _thread.get_ident() != threading.main_thread().ident:
+        return waiter.acquire(True, seconds)
+    if _main.pending is not None:
+        raise _taken()
+    _main.interruptible = True
+    try:
+        # One that came before the line above waits already.
+        if _main.pending is not None:
+            raise _taken()
+        return waiter.acquire(True, seconds)
+    finally:
+        _main.interruptible = False
+
+
+def start_thread(target: Callable[..., object], *args: Any, name: str) -> threading.Thread:
+    """A daemon thread that runs *target*, started."""
+    with Shield():
+        thread = threading.Thread(target=target, args=args, name=name, daemon=True)
+        thread.start()
+    return thread
+
+
+def result_of(future: Any, timeout: float | None = None) -> Any:
+    """`future.result(timeout)`. Raises TimeoutError when the time is over; whatever else ends the waiting cancels nothing."""
+    done = Flag()
+    with Shield():
+        future.add_done_callback(lambda _: done.set())
+    if not done.wait(timeout):
+        raise TimeoutError
+    with Shield():
+        return future.result()
+
+
+def run_aside(function: Callable[[], T], timeout: float | None, name: str) -> T:
+    """What *function* returns, run on a thread of its own: a handler that raises leaves the wait, and the thread goes on.
+
+    Raises what *function* raises, and TimeoutError when it takes longer than *timeout* seconds.
+    """
+    from concurrent.futures import Future
+
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - for whoever waits
+            future.set_exception(error)
+
+    start_thread(run, name=name)
+    return result_of(future, timeout)  # type: ignore[no-any-return]
+
+
+def _shield_imports() -> None:
+    """Have the main thread inside a shield while it loads a module: Python's own locks of modules are not safe, either.
+
+    The import statement looks `_find_and_load` up, by that name, for modules that are not loaded yet. Its new frame has
+    the file name of the old one, so that Python leaves it out of tracebacks as it does those of importlib.
+    """
+    bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]
+    load = bootstrap._find_and_load
+    if getattr(load, "shielded", False):
+        return
+
+    def shielded(*args: Any) -> Any:
+        with Shield():
+            return load(*args)
+
+    shielded.__code__ = shielded.__code__.replace(co_filename=load.__code__.co_filename)
+    shielded.shielded = True  # type: ignore[attr-defined]
+    bootstrap._find_and_load = shielded
+
+
+_shield_imports()
