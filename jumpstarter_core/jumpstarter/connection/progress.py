@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final, Self
 
 from jumpstarter.common.durations import format_duration
+from jumpstarter.common.interrupts import Flag, start_thread
 
 Report = Callable[[str], None]
 """Tells the user a line of text."""
@@ -55,7 +56,7 @@ class Repeating:
         self._meanwhile = meanwhile
         self._text = ""
         self._since = monotonic()
-        self._over = threading.Event()
+        self._over = Flag()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -69,8 +70,7 @@ class Repeating:
         self._text = text
         self._report(text)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._repeat, name="jumpstarter-waiting", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._repeat, name="jumpstarter-waiting")
 
     def _repeat(self) -> None:
         while not self._over.wait(AGAIN if monotonic() - self._since < 60 else 2 * AGAIN):
