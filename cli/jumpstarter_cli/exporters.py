@@ -54,7 +54,12 @@ def open_session(source: ExporterSource) -> Iterator[Session]:
     """Make the exporter's drivers and a session for them; both are closed at the end."""
     from jumpstarter.session import Session
 
-    with Session(root_device=source.config.instantiate(), motd=source.config.motd or "") as session:
+    config = source.config
+    with Session(
+        root_device=config.instantiate(),
+        motd=config.motd or "",
+        fetch_policy=config.fetch_policy,
+    ) as session:
         yield session
 
 
@@ -63,7 +68,10 @@ def serving(source: ExporterSource) -> Iterator[str]:
     """Serve the exporter on a unix socket, ready for driver calls; yields the socket's path."""
     from jumpstarter.connection import local_session
 
-    with local_session(source.config.instantiate(), motd=source.config.motd or "") as socket:
+    config = source.config
+    # Its clients are programs of this user on this machine: they can fetch what they like by themselves.
+    policy = config.fetch and config.fetch.policy
+    with local_session(config.instantiate(), motd=config.motd or "", fetch_policy=policy) as socket:
         logging.getLogger("jumpstarter.exporter").info("exporter '%s' serves on %s", source.name, socket)
         yield socket
 

@@ -26,7 +26,7 @@ class FlasherClient(CoreFlasherClient):
 
     def image(self, path: PathBuf, operator: Any, compression: Any) -> AbstractContextManager[Any]:
         """A handle for the image *path*."""
-        return sending(self, path, operator=operator, compression=compression)
+        return sending(self, path, operator=operator, compression=compression, image=True)
 
     def destination(self, path: PathBuf, operator: Any, compression: Any) -> AbstractContextManager[Any]:
         """A handle to write *path*."""
@@ -59,7 +59,7 @@ class StorageMuxClient(DriverClient):
 
     def write_file(self, operator: Any, path: str) -> None:
         """Write the content of *path* in the OpenDAL *operator* to the medium."""
-        with sending(self, path, operator=operator) as handle:
+        with sending(self, path, operator=operator, image=True) as handle:
             self.write(handle)
 
     def read_file(self, operator: Any, path: str) -> None:
@@ -69,7 +69,7 @@ class StorageMuxClient(DriverClient):
 
     def write_local_file(self, filepath: PathBuf) -> None:
         """Write the content of the local file *filepath* to the medium."""
-        with sending(self, filepath) as handle:
+        with sending(self, filepath, image=True) as handle:
             self.write(handle)
 
     def read_local_file(self, filepath: PathBuf) -> None:
@@ -115,7 +115,7 @@ class StorageMuxFlasherClient(FlasherClient, StorageMuxClient):
             raise ArgumentError(
                 f"flash: {what} was given, and this medium is written as a whole; give one image"
             )
-        with sending(self, path, operator=operator, compression=compression) as handle:
+        with sending(self, path, operator=operator, compression=compression, image=True) as handle:
             self.host()
             self.write(handle)
         self.dut()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any
 
 from jumpstarter.driver import Driver, export
+from jumpstarter.driver.images import image_chunks
 
 from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface
 
@@ -18,8 +20,14 @@ _CHUNK = 1 << 20
 
 def _store(driver: Driver, handle: Any, path: Path) -> int:
     """Write the resource *handle* to *path*, in place of what is there; the number of bytes."""
-    with driver.resource_blocking(handle) as stream, path.open("wb") as file:
-        for chunk in stream:
+    with driver.resource_blocking(handle) as stream:
+        chunks = image_chunks(stream)
+        return _write(chunks, path)
+
+
+def _write(chunks: Iterable[bytes], path: Path) -> int:
+    with path.open("wb") as file:
+        for chunk in chunks:
             file.write(chunk)
         return file.tell()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jumpstarter.client import transfer
 from jumpstarter.client.transfer import PathBuf, is_url
+from jumpstarter.common.images import looks_packed
 
 if TYPE_CHECKING:
     from jumpstarter.client import DriverClient
@@ -31,35 +32,56 @@ def operator_for_path(path: PathBuf) -> tuple[Path, Any, str]:
 
     opendal = import_opendal()
     if isinstance(path, str) and is_url(path):
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(path)
-        endpoint = f"{parts.scheme}://{parts.netloc}"
-        return Path(parts.path), opendal.Operator("http", root="/", endpoint=endpoint), "http"
+        return (*_http_operator(path), "http")
     return Path(path).resolve(), opendal.Operator("fs", root="/"), "fs"
+
+
+def _http_operator(url: str) -> tuple[Path, Any]:
+    from urllib.parse import unquote, urlsplit
+
+    from jumpstarter.common.webaddress import web_address
+
+    from .errors import import_opendal
+
+    address = web_address(url)
+    parts = urlsplit(address.url)
+    options = {"root": "/", "endpoint": f"{parts.scheme}://{parts.netloc}"}
+    if address.user:
+        options |= {"username": address.user[0], "password": address.user[1]}
+    return Path(unquote(parts.path)), import_opendal().Operator("http", **options)
 
 
 @contextmanager
 def sending(
-    client: DriverClient, path: PathBuf, *, operator: Any = None, compression: Any = None
+    client: DriverClient,
+    path: PathBuf,
+    *,
+    operator: Any = None,
+    compression: Any = None,
+    image: bool = False,
 ) -> Generator[Any]:
     """`jumpstarter.client.transfer.sending`, also for a *path* in the storage of *operator*."""
     from .errors import storage_errors
 
     if operator is None:
-        with transfer.sending(client, path, compression) as handle:
+        with transfer.sending(client, path, compression, image=image) as handle:
             yield handle
         return
-    request = None if compression else _presigned(client, path, operator, "read")
+    name = os.fspath(path)
+    carried = compression or (image and looks_packed(transfer.base_name(name)))
+    request = None if carried else _presigned(client, path, operator, "read")
     if request is not None:
         yield request
         return
-    blocking, name = _blocking(operator), os.fspath(path)
+    blocking = _blocking(operator)
     with storage_errors(f"read {name!r}"):
         size = blocking.stat(name).content_length
         file = blocking.open(name, "rb")
-    with file, transfer.carry_in(client, file, transfer.base_name(name), size, compression) as handle:
-        yield handle
+    with file:
+        if image:
+            file, compression = transfer.as_image(file, transfer.base_name(name), compression)
+        with transfer.carry_in(client, file, transfer.base_name(name), size, compression) as handle:
+            yield handle
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from jumpstarter.client.flasher import FlasherClient
+from jumpstarter.common.images import AS_IT_IS
 from jumpstarter_driver_composite.client import CompositeClient
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["QemuClient", "QemuFlasherClient"]
 
 _OCI = "oci://"
+#: Partitions whose content QEMU and the kernel decompress themselves.
+_TAKEN_COMPRESSED = ("kernel", "initrd")
 
 
 @dataclass(kw_only=True)
@@ -31,6 +34,8 @@ class QemuFlasherClient(FlasherClient):
         if fspath(path).startswith(_OCI):
             self.flash_oci(fspath(path), target)
             return
+        if compression is None and target is not None and target.lower() in _TAKEN_COMPRESSED:
+            compression = AS_IT_IS
         super()._flash_one(path, target, operator, compression)
 
     def flash_oci(self, oci_url: str, partition: str | None = None) -> None:

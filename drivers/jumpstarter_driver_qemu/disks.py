@@ -99,6 +99,8 @@ class Storage:
                     if progress is not None:
                         progress()
                 size = file.tell()
+            if not size:
+                raise DriverInvalidArgument(f"the image for {partition} is empty")
             image_format = _checked_format(arriving) if partition == "root" else "raw"
             arriving.replace(self._flashed(partition))
         finally:

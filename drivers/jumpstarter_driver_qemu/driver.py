@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from anyio.abc import ByteStream, ObjectStream
 from jumpstarter.common.exceptions import ConfigurationError, DriverError, DriverInvalidArgument
 from jumpstarter.driver import Driver, FlasherInterface, export, exportstream
+from jumpstarter.driver.images import image_chunks
 from jumpstarter_driver_network.driver import UnixNetwork, VsockNetwork
 from jumpstarter_driver_power.driver import PowerInterface
 
@@ -260,7 +261,9 @@ class QemuFlasher(FlasherInterface, Driver):
                 )
 
         with self.resource_blocking(source) as stream:
-            size = self.parent.board.storage.flash(name, stream, check_time)
+            # A kernel and its first file system are decompressed by QEMU and the kernel.
+            chunks = stream if name in ("kernel", "initrd") else image_chunks(stream)
+            size = self.parent.board.storage.flash(name, chunks, check_time)
         self.logger.info("flashed %d bytes to %s", size, name)
 
     @export

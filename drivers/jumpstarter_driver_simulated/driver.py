@@ -21,6 +21,7 @@ from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.driver import Driver, export, exportstream
+from jumpstarter.driver.images import image_chunks
 from jumpstarter_driver_composite.driver import CompositeInterface
 from jumpstarter_driver_opendal.driver import StorageMuxFlasherInterface
 from jumpstarter_driver_power.driver import PowerInterface
@@ -213,9 +214,12 @@ class SimulatedStorage(StorageMuxFlasherInterface, Driver):
         Raises:
             RuntimeError: the card is not at the host's side.
         """
-        with self._card.open_for_write() as file, self.resource_blocking(src) as chunks:
-            for chunk in chunks:
-                file.write(chunk)
+        with self.resource_blocking(src) as stream:
+            # Before the card is emptied: an image that is no good leaves it as it is.
+            chunks = image_chunks(stream)
+            with self._card.open_for_write() as file:
+                for chunk in chunks:
+                    file.write(chunk)
 
     @export
     def read(self, dst: Any) -> None:

@@ -152,7 +152,12 @@ class LeaseSession:
     def _open(self, stack: ExitStack) -> tuple[Session, str, str]:
         device = self._setup.make_device()
         session = stack.enter_context(
-            Session(root_device=device, labels=dict(self._setup.labels), motd=self._setup.motd)
+            Session(
+                root_device=device,
+                labels=dict(self._setup.labels),
+                motd=self._setup.motd,
+                fetch_policy=self._setup.fetch_policy,
+            )
         )
         if self._ended.is_set():
             # Before anybody can look: clients take AVAILABLE for the end of the hook.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.fetching import FetchPolicy
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1, FailureDetectionConfigV1Alpha1
 from jumpstarter.config.tls import TLSConfigV1Alpha1
 
@@ -37,6 +38,7 @@ class Setup:
     record: Path | None = None
     exit_on_lease_end: bool = False
     failure_detection: FailureDetectionConfigV1Alpha1 = field(default_factory=FailureDetectionConfigV1Alpha1)
+    fetch_policy: FetchPolicy = field(default_factory=FetchPolicy)
 
 
 def configured(config: ExporterConfigV1Alpha1) -> Setup:
@@ -64,6 +66,7 @@ def configured(config: ExporterConfigV1Alpha1) -> Setup:
         record=record_path(config.endpoint or "", config.metadata.namespace or "", config.metadata.name),
         exit_on_lease_end=config.exitOnLeaseEnd,
         failure_detection=config.failure_detection,
+        fetch_policy=config.fetch_policy,
     )
 
 

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jumpstarter.common.exceptions import ConfigurationError, DriverError
+from jumpstarter.common.exceptions import (
+    ArgumentError,
+    ConfigurationError,
+    DriverError,
+    DriverInvalidArgument,
+)
 from jumpstarter.common.utils import serve
 from jumpstarter_driver_simulated.driver import SimulatedBoard
 from jumpstarter_driver_simulated.image import Image, make_image
@@ -121,16 +126,25 @@ def test_flashed_image_decides_what_boots(client: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "No bootable device"),
         (b"\0" * 4096, "No bootable device"),
         (b"garbage", "Bad magic"),
         (make_image()[:-1], "Bad data CRC"),
     ],
-    ids=["empty", "erased", "garbage", "cut"],
+    ids=["erased", "garbage", "cut"],
 )
 def test_storage_that_does_not_boot(client: Any, data: bytes, words: str, tmp_path: Path) -> None:
     flash(client, data, tmp_path)
     assert words in boot(client, "=> ")
+
+
+def test_an_empty_image_leaves_the_card_as_it_is(client: Any, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"'card\.img' is empty"):
+        flash(client, b"", tmp_path)
+    client.storage.host()
+    with pytest.raises(DriverInvalidArgument, match="is empty"), client.storage.sending([]) as handle:
+        client.storage.write(handle)
+    client.storage.dut()
+    assert "Linux" in boot(client, "login: ")
 
 
 def test_board_sees_no_card_at_the_host(client: Any) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from jumpstarter.common.exceptions import ArgumentError
+from jumpstarter.common.images import AS_IT_IS
+from jumpstarter.common.webaddress import is_url, redact
 
 from .base import DriverClient
 from .decorators import driver_click_group
@@ -20,6 +22,7 @@ from .transfer import PathBuf, receiving, sending
 __all__ = ["COMPRESSIONS", "FlasherClient", "FlasherClientInterface", "PathBuf"]
 
 COMPRESSIONS = ("gzip", "xz", "bz2", "zstd")
+IMAGE_COMPRESSIONS = (*COMPRESSIONS, AS_IT_IS)
 _DONE = "ok"
 
 
@@ -52,10 +55,10 @@ class FlasherClient(FlasherClientInterface, DriverClient):
         *path* is a local file, an ``http(s)://`` address that the exporter can reach, or a path in the
         OpenDAL *operator*; a mapping of partition to path writes several partitions, in its order
         (*operator* may map too). *compression* (gzip, xz, bz2, zstd) is that of the image; the device gets
-        it decompressed.
+        it decompressed. Without it, what name and first bytes of the image say counts; ``none`` has it written as it is.
 
         Raises `FileNotFoundError` when the local file does not exist, `ArgumentError` for a mapping with a
-        target.
+        target, an image that is empty, and one whose compression is not certain.
         """
         if not isinstance(path, Mapping):
             self._flash_one(path, target, operator, compression)
@@ -85,7 +88,7 @@ class FlasherClient(FlasherClientInterface, DriverClient):
 
     def image(self, path: PathBuf, operator: Any, compression: Any) -> AbstractContextManager[Any]:
         """A handle for the image *path*. Raises ArgumentError for an *operator*: this driver takes files and URLs."""
-        return sending(self, _without(operator, path), compression)
+        return sending(self, _without(operator, path), compression, image=True)
 
     def destination(self, path: PathBuf, operator: Any, compression: Any) -> AbstractContextManager[Any]:
         """A handle to write the file *path*. Raises ArgumentError for an *operator*: this driver writes files."""
@@ -104,7 +107,8 @@ class FlasherClient(FlasherClientInterface, DriverClient):
 
 def _without(operator: Any, path: PathBuf) -> PathBuf:
     if operator is not None:
-        raise ArgumentError(f"{os.fspath(path)!r}: this driver takes local files and URLs only, no operator")
+        shown = redact(os.fspath(path)) if is_url(path) else repr(os.fspath(path))
+        raise ArgumentError(f"{shown}: this driver takes local files and URLs only, no operator")
     return path
 
 
@@ -122,6 +126,12 @@ def _add_flashing(base: click.Group, client: FlasherClient) -> None:
     compression = click.option(
         "--compression", type=click.Choice(COMPRESSIONS), help="Compression of the image file."
     )
+    image_compression = click.option(
+        "--compression",
+        type=click.Choice(IMAGE_COMPRESSIONS),
+        help="Compression of the image file, which the device gets decompressed; none: write it as it is. "
+        "Default: what the image's name and first bytes tell.",
+    )
     target = click.option("--target", metavar="NAME", help="Partition or block device of the DUT.")
 
     @base.command()
@@ -135,7 +145,7 @@ def _add_flashing(base: click.Group, client: FlasherClient) -> None:
         help="Partition and its image; may be given several times.",
     )
     @target
-    @compression
+    @image_compression
     def flash(
         file: str | None, partitions: dict[str, str], target: str | None, compression: str | None
     ) -> None:

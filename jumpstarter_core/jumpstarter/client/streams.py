@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from jumpstarter.common.exceptions import DriverError
 from jumpstarter.common.interrupts import start_thread
 from jumpstarter.common.memory import keep_buffers
 from jumpstarter.common.streams import ACCEPT_ENCODING_KEY, RESOURCE_KEY, ResourceStreamRequest, StreamRequest
-from jumpstarter.streams.compression import Inflater
+from jumpstarter.streams.compression import inflated
 from jumpstarter.streams.frames import MAX_PAYLOAD
 from jumpstarter.streams.pipe import Pipe
 
@@ -67,15 +66,6 @@ def _handle(call: CallStream) -> dict[str, Any]:
         raise DriverError(
             "the exporter gave no handle for the data: it does not speak Jumpstarter's protocol"
         ) from None
-
-
-def inflated(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """*chunks* decompressed."""
-    inflater = Inflater(encoding)
-    for chunk in chain(chunks, (None,)):
-        inflater.push(chunk)
-        while (out := inflater.next()) is not None:
-            yield out
 
 
 @contextmanager

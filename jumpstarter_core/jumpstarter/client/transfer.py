@@ -1,19 +1,30 @@
 """Where an image comes from and goes to: a local file or a URL.
 
 A URL is handed to the exporter, which reads it without a detour by the client, unless the data is compressed: a presigned
-request has no way to say so, so the client carries the bytes then.
+request has no way to say so, so the client carries the bytes then. It also carries what it alone can reach: ``localhost`` is
+where it is typed.
 """
 
 from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jumpstarter.common.exceptions import ArgumentError, FileAccessError, FileNotFoundError
+from jumpstarter.common.images import HEAD_SIZE, compression_of, looks_packed
+from jumpstarter.common.webaddress import (
+    WebAddress,
+    file_name,
+    is_this_machine,
+    is_url,
+    redact,
+    web_address,
+)
+from jumpstarter.streams.compression import inflated
 
 from .progress import Progress
 from .streams import file_chunks
@@ -24,28 +35,94 @@ if TYPE_CHECKING:
 PathBuf = str | os.PathLike[str]
 
 
-def is_url(path: PathBuf) -> bool:
-    """True for an ``http://`` or ``https://`` address."""
-    return isinstance(path, str) and path.startswith(("http://", "https://"))
-
-
 def base_name(path: PathBuf) -> str:
     """The last part of *path*, for people to read."""
-    return os.fspath(path).rstrip("/").rpartition("/")[2].partition("?")[0]
+    if is_url(path):
+        return file_name(os.fspath(path))
+    return os.fspath(path).rstrip("/").rpartition("/")[2] or os.fspath(path)
 
 
 @contextmanager
-def sending(client: DriverClient, path: PathBuf, compression: Any = None) -> Generator[Any]:
+def sending(
+    client: DriverClient, path: PathBuf, compression: Any = None, *, image: bool = False
+) -> Generator[Any]:
     """A handle from which a driver's method reads the content of *path*; valid while the context lasts.
 
-    *compression* says how that content is compressed; the driver reads it plain. Raises FileNotFoundError or
-    FileAccessError for a local file that cannot be read.
+    *compression* says how that content is compressed; the driver reads it plain. For an *image* it is found out where it is
+    not given, and ``none`` has the image written as it is. Raises FileNotFoundError or FileAccessError for a local file that
+    cannot be read, ArgumentError for an address that is not valid and for an image that is empty or not certainly what its
+    name tells.
     """
-    if is_url(path) and not compression:
-        yield {"kind": "presigned_request", "headers": {}, "url": os.fspath(path), "method": "GET"}
+    if is_url(path) and not compression and not (image and looks_packed(base_name(path))):
+        with _plain_url(client, os.fspath(path), image=image) as handle:
+            yield handle
         return
-    with _reader(path) as (file, size), carry_in(client, file, base_name(path), size, compression) as handle:
+    name = base_name(path)
+    with _reader(path) as (file, size):
+        if image:
+            file, compression = as_image(file, name, compression)
+        with carry_in(client, file, name, size, compression) as handle:
+            yield handle
+
+
+@contextmanager
+def _plain_url(client: DriverClient, url: str, *, image: bool) -> Generator[Any]:
+    address = _address(url)
+    if not is_this_machine(url):
+        yield {
+            "kind": "presigned_request",
+            "headers": address.headers,
+            "url": address.url,
+            "method": "GET",
+        }
+        return
+    name = file_name(url)
+    with (
+        Progress(name) as progress,
+        client.sending(progress.over(_fetched(url, name, image=image))) as handle,
+    ):
         yield handle
+
+
+def _fetched(url: str, name: str, *, image: bool) -> Iterator[bytes]:
+    """What is behind *url*, asked for when the first piece is wanted."""
+    with _open_url(url) as body:
+        file, compression = as_image(body, name, None) if image else (body, None)
+        chunks = file_chunks(file)
+        yield from inflated(chunks, compression) if compression else chunks
+
+
+def as_image(file: Any, name: str, compression: Any) -> tuple[Any, str | None]:
+    """The open *file* and how it is to be decompressed; see `sending`."""
+    head = b""
+    while len(head) < HEAD_SIZE and (piece := file.read(HEAD_SIZE - len(head))):
+        head += piece
+    try:
+        found = compression_of(name, head, _text(compression), getattr(file, "coding", None))
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
+    return _Peeked(head, file), found
+
+
+class _Peeked:
+    """A file whose first bytes were read."""
+
+    def __init__(self, head: bytes, file: Any) -> None:
+        self._head = head
+        self._file = file
+
+    def read(self, most: int) -> bytes:
+        if not self._head:
+            return bytes(self._file.read(most))
+        head, self._head = self._head, b""
+        return head + bytes(self._file.read(most - len(head)))
+
+
+def _address(url: str) -> WebAddress:
+    try:
+        return web_address(url)
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
 
 
 @contextmanager
@@ -86,16 +163,15 @@ def carry_out(
 
 
 def _text(compression: Any) -> str | None:
-    return None if compression is None else str(compression)
+    return None if compression is None or compression == "" else str(compression)
 
 
 @contextmanager
 def _reader(path: PathBuf) -> Generator[tuple[Any, int | None]]:
     """An open file with the content of *path*, and its size in bytes where it is known."""
     if is_url(path):
-        with _open_url(os.fspath(path)) as response:
-            length = response.headers.get("Content-Length")
-            yield response, int(length) if length else None
+        with _open_url(os.fspath(path)) as body:
+            yield body, body.size
     else:
         with _open_local(path) as local:
             yield local, _size(local)
@@ -105,7 +181,10 @@ def _open_url(url: str) -> Any:
     from jumpstarter.common.presigned import open_get
     from jumpstarter.common.resources import PresignedRequestResource
 
-    return open_get(PresignedRequestResource(url=url, method="GET"), timeout=60)
+    address = _address(url)
+    return open_get(
+        PresignedRequestResource(url=address.url, method="GET", headers=address.headers), timeout=60
+    )
 
 
 def _open_local(path: PathBuf) -> BinaryIO:
@@ -130,7 +209,7 @@ def _writer(path: PathBuf) -> Generator[Any]:
     """A file that becomes the content of *path*."""
     if is_url(path):
         raise ArgumentError(
-            f"cannot write to {os.fspath(path)!r}: give a local file, or a path and its operator"
+            f"cannot write to {redact(os.fspath(path))!r}: give a local file, or a path and its operator"
         )
     is_new = not Path(path).exists()
     try:

@@ -10,7 +10,7 @@ import platform
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .exceptions import ConfigurationError, ConnectionError
+from .exceptions import ConfigurationError, ConnectionError, DriverError
 
 _ARCHITECTURES = {"arm64": "aarch64", "amd64": "x86_64"}
 
@@ -63,28 +63,21 @@ def _cache() -> Path:
 
 def _fetch(url: str, target: Path, timeout: float) -> None:
     import tempfile
-    import urllib.error
-    import urllib.request
 
-    from .presigned import redact
+    from .presigned import open_get
+    from .resources import PresignedRequestResource
+    from .webaddress import redact
 
     try:
         # A name of its own and a rename: another process sees the whole program or none.
         with (
-            urllib.request.urlopen(url, timeout=timeout) as answer,
+            open_get(PresignedRequestResource(url=url, method="GET"), timeout) as answer,
             tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file,
         ):
-            size = answer.length
             while chunk := answer.read(1 << 20):
                 file.write(chunk)
-            if size is not None and file.tell() != size:
-                raise OSError(f"{file.tell()} of {size} bytes came")
         path = Path(file.name)
         path.chmod(0o755)
         path.replace(target)
-    except OSError as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()  # it holds the connection
-        raise ConnectionError(
-            f"cannot fetch fls from {redact(url)}: {getattr(error, 'reason', error)}"
-        ) from None
+    except (OSError, DriverError) as error:
+        raise ConnectionError(f"cannot fetch fls from {redact(url)}: {error}") from None

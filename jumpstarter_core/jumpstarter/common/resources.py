@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
+from .webaddress import is_url
+
 
 @dataclass(kw_only=True)
 class ClientStreamResource:
@@ -110,8 +112,9 @@ def _client_stream(handle: dict[str, Any]) -> ClientStreamResource:
 
 def _presigned(handle: dict[str, Any]) -> PresignedRequestResource:
     url, method, headers = handle.get("url"), handle.get("method"), handle.get("headers", {})
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        raise ValueError(f"presigned request with url {url!r}: expected an http:// or https:// address")
+    if not isinstance(url, str) or not is_url(url):
+        # Not shown: it may have a password in it.
+        raise ValueError("presigned request with a url that is none: expected an http:// or https:// address")
     if method not in ("GET", "PUT"):
         raise ValueError(f"presigned request with method {method!r}: expected 'GET' or 'PUT'")
     if not isinstance(headers, dict):

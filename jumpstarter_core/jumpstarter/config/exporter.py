@@ -27,14 +27,15 @@ from jumpstarter.config.driver_instance import (
 from jumpstarter.config.fields import file_fields, names_of, to_plain
 from jumpstarter.config.files import EXPORTERS, dump, missing_file, write_atomically
 from jumpstarter.config.listing import ConfigList
-from jumpstarter.config.loader import Problems, display_path, read_file
+from jumpstarter.config.loader import KeyPath, Node, Problems, display_path, read_file
 from jumpstarter.config.overrides import Overrides, overlay_exporter
 from jumpstarter.config.reading import EXPORTER_KINDS, read_document
 from jumpstarter.config.refs import check_refs
-from jumpstarter.config.schema import convert_fields
+from jumpstarter.config.schema import INVALID, convert, convert_fields
 from jumpstarter.config.tls import TLSConfigV1Alpha1
 
 if TYPE_CHECKING:
+    from jumpstarter.common.fetching import FetchPolicy
     from jumpstarter.driver import Driver
     from jumpstarter.exporter.exporter import Exporter
 
@@ -46,6 +47,7 @@ __all__ = [
     "ExporterConfigV1Alpha1DriverInstanceComposite",
     "ExporterConfigV1Alpha1DriverInstanceProxy",
     "FailureDetectionConfigV1Alpha1",
+    "FetchConfigV1Alpha1",
     "HookConfigV1Alpha1",
     "HookInstanceConfigV1Alpha1",
 ]
@@ -110,6 +112,39 @@ class FailureDetectionConfigV1Alpha1:
     )
 
 
+def _hosts(node: Node, where: KeyPath, problems: Problems) -> Any:
+    """A list of hosts, each checked."""
+    from jumpstarter.common.fetching import FetchPolicy
+
+    hosts = convert(node, list[str], where, problems)
+    if hosts is not INVALID:
+        try:
+            FetchPolicy(tuple(hosts))
+        except ValueError as error:
+            problems.add(node, where, str(error))
+            return INVALID
+    return hosts
+
+
+@_takes_file_names
+@dataclass(kw_only=True)
+class FetchConfigV1Alpha1:
+    """The hosts that the exporter fetches images from, and sends dumps to, when clients name them.
+
+    *allow* has names, patterns such as ``*.example.com``, addresses, networks, ``network`` for all but the exporter's own
+    machine and link-local addresses, or ``*``.
+    """
+
+    allow: list[str] = field(metadata={"convert": _hosts})
+
+    @property
+    def policy(self) -> FetchPolicy:
+        """What it means."""
+        from jumpstarter.common.fetching import FetchPolicy
+
+        return FetchPolicy(tuple(self.allow))
+
+
 @_takes_file_names
 @dataclass(kw_only=True)
 class ExporterConfigV1Alpha1:
@@ -135,6 +170,7 @@ class ExporterConfigV1Alpha1:
         default_factory=dict, metadata={"convert": convert_children, "keep": True}
     )
     hooks: HookConfigV1Alpha1 = field(default_factory=HookConfigV1Alpha1)
+    fetch: FetchConfigV1Alpha1 | None = None
     failure_detection: FailureDetectionConfigV1Alpha1 = field(
         default_factory=FailureDetectionConfigV1Alpha1,
         metadata={"key": "failureDetection", "synonyms": ("failure_detection",)},
@@ -145,6 +181,13 @@ class ExporterConfigV1Alpha1:
 
     def __post_init__(self) -> None:
         self.export = as_instances(self.export)
+
+    @property
+    def fetch_policy(self) -> FetchPolicy:
+        """What `fetch` says; for clients elsewhere, without it, all of the network but this machine."""
+        from jumpstarter.common.fetching import FetchPolicy
+
+        return FetchPolicy() if self.fetch is None else self.fetch.policy
 
     @classmethod
     def validate_alias(cls, alias: str) -> None:
@@ -255,7 +298,9 @@ class ExporterConfigV1Alpha1:
         # A convenience of stock Jumpstarter's config classes; the connection floor is above this one.
         from jumpstarter.connection import local_session
 
-        with local_session(self.instantiate(), motd=self.motd or "") as path:
+        with local_session(
+            self.instantiate(), motd=self.motd or "", fetch_policy=self.fetch and self.fetch.policy
+        ) as path:
             yield Path(path)
 
     @asynccontextmanager

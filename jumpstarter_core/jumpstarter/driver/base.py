@@ -42,6 +42,8 @@ class Driver(Metadata, metaclass=ABCMeta):
     log_level: str = "INFO"
 
     resources: dict[UUID, Any] = field(default_factory=dict, init=False, repr=False)
+    #: A `FetchPolicy`: where the driver fetches from and sends to what clients name by URLs; set by the session. None: anywhere.
+    fetch_policy: Any = field(default=None, init=False, repr=False, compare=False)
     logger: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -104,7 +106,7 @@ class Driver(Metadata, metaclass=ABCMeta):
         """
         from .resources import open_resource
 
-        stream = open_resource(self.resources, handle, timeout=timeout)
+        stream = open_resource(self.resources, handle, timeout=timeout, policy=self.fetch_policy)
         try:
             yield stream
         except BaseException:
@@ -117,7 +119,7 @@ class Driver(Metadata, metaclass=ABCMeta):
         """Like `resource`, for methods that are plain functions; the faster of the two for large data."""
         from .resources import open_resource
 
-        stream = open_resource(self.resources, handle, timeout=timeout)
+        stream = open_resource(self.resources, handle, timeout=timeout, policy=self.fetch_policy)
         try:
             yield stream
         except BaseException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Container, Iterator
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 from uuid import UUID, uuid4
 
 from jumpstarter.common.resources import (
@@ -15,6 +15,9 @@ from jumpstarter.common.resources import (
 from jumpstarter.common.streams import ACCEPT_ENCODING_KEY, RESOURCE_KEY
 from jumpstarter.streams.compression import Deflater, Inflater
 from jumpstarter.streams.pipe import Pipe
+
+if TYPE_CHECKING:
+    from jumpstarter.common.fetching import FetchPolicy
 
 
 class Source(Protocol):
@@ -49,14 +52,22 @@ class ResourceStream:
     """A resource while a driver uses it.
 
     A plain method iterates it and calls `write`; a coroutine iterates it with ``async for`` (or awaits `receive`) and awaits
-    `send`. Bytes are plain on this side, whatever compression they have on the way.
+    `send`. Bytes are plain on this side, whatever compression they have on the way. `url` is where the exporter itself fetches
+    it from, None for what a client sends.
     """
 
-    def __init__(self, source: Source, encoding: str | None = None) -> None:
+    def __init__(self, source: Source, encoding: str | None = None, *, url: str | None = None) -> None:
         self._source = source
+        self.url = url
         self._inflater = Inflater(encoding) if encoding else None
         self._encoding = encoding
         self._deflater: Deflater | None = None
+
+    @property
+    def coding(self) -> str | None:
+        """The Content-Encoding that is undone while an address is fetched; known once something was read."""
+        body = getattr(self._source, "body", None)
+        return None if body is None else body.coding
 
     # --- for plain methods ---
 
@@ -181,11 +192,13 @@ def register(
     return handle.uuid, told
 
 
-def open_resource(resources: dict[UUID, Any], handle: Any, *, timeout: int) -> ResourceStream:
-    """The stream behind *handle*; see `Driver.resource`."""
+def open_resource(
+    resources: dict[UUID, Any], handle: Any, *, timeout: int, policy: FetchPolicy | None = None
+) -> ResourceStream:
+    """The stream behind *handle*; see `Driver.resource`. *policy* is for presigned URLs."""
     resource = parse_resource(handle)
     if isinstance(resource, PresignedRequestResource):
-        return ResourceStream(PresignedSource(resource, timeout))
+        return ResourceStream(PresignedSource(resource, timeout, policy), url=resource.url)
     source = resources.pop(resource.uuid, None)
     if source is None:
         raise KeyError(
@@ -200,18 +213,21 @@ class PresignedSource:
     because storage services want to know the length beforehand.
     """
 
-    def __init__(self, request: PresignedRequestResource, timeout: int) -> None:
+    def __init__(
+        self, request: PresignedRequestResource, timeout: int, policy: FetchPolicy | None = None
+    ) -> None:
         self._request = request
         self._timeout = timeout
-        self._body: Any = None
+        self._policy = policy
+        self.body: Any = None
         self._spool: IO[bytes] | None = None
 
     def get(self) -> bytes | None:
-        from jumpstarter.common.presigned import open_get, read_body
+        from jumpstarter.common.presigned import open_get
 
-        if self._body is None:
-            self._body = open_get(self._request, self._timeout)
-        return read_body(self._request, self._body, 1 << 20) or None
+        if self.body is None:
+            self.body = open_get(self._request, self._timeout, self._policy)
+        return self.body.read(1 << 20) or None
 
     async def aget(self) -> bytes | None:
         from anyio import to_thread
@@ -238,11 +254,11 @@ class PresignedSource:
             if self._request.method == "PUT":
                 self.put(b"")
                 assert self._spool is not None
-                put(self._request, self._spool, self._timeout)
+                put(self._request, self._spool, self._timeout, self._policy)
         finally:
             self.abandon()
 
     def abandon(self) -> None:
-        for file in (self._body, self._spool):
+        for file in (self.body, self._spool):
             if file is not None:
                 file.close()

@@ -18,6 +18,7 @@ from jumpstarter_exporter.service import Exporter as Service
 from jumpstarter_exporter.setup import Setup, require_controller
 from jumpstarter_exporter.standalone import HookFailed, Hooks, standalone_lease
 
+from jumpstarter.common.fetching import FetchPolicy
 from jumpstarter.common.metadata import Metadata
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1, FailureDetectionConfigV1Alpha1
 from jumpstarter.config.tls import TLSConfigV1Alpha1
@@ -63,6 +64,7 @@ class Exporter(Metadata):
     _names: tuple[str, str] = field(default=("of this program", "its channel's end"), init=False, repr=False)
     #: The file that outlives the process; None where there is none.
     _record: Path | None = field(default=None, init=False, repr=False)
+    _fetch_policy: FetchPolicy = field(default_factory=FetchPolicy, init=False, repr=False)
     _exit_code: int | None = field(default=None, init=False, repr=False)
     #: Ends what runs, once it runs: gets `wait_for_lease_exit` and `should_unregister`.
     _end: Callable[[bool, bool], None] | None = field(default=None, init=False, repr=False)
@@ -157,7 +159,12 @@ class Exporter(Metadata):
             self._exit_code = FAILED
 
     def _session(self) -> Session:
-        return Session(root_device=self.device_factory(), labels=self.labels, motd=self.motd or "")
+        return Session(
+            root_device=self.device_factory(),
+            labels=self.labels,
+            motd=self.motd or "",
+            fetch_policy=self._fetch_policy,
+        )
 
     def _hooks(self) -> Hooks:
         return Hooks() if self.hook_executor is None else Hooks.configured(self.hook_executor.config)
@@ -176,6 +183,7 @@ class Exporter(Metadata):
             record=self._record,
             exit_on_lease_end=self.exit_on_lease_end,
             failure_detection=self._failure_detection,
+            fetch_policy=self._fetch_policy,
         )
 
     async def _run(self, work: Coroutine[Any, Any, T], end: Callable[[bool, bool], None]) -> T:
@@ -219,6 +227,7 @@ def from_config(config: ExporterConfigV1Alpha1) -> Exporter:
         exit_on_lease_end=config.exitOnLeaseEnd,
         token=config.token,
     )
+    exporter._fetch_policy = config.fetch_policy
     exporter._failure_detection = config.failure_detection
     exporter._names = (config.metadata.name, config.endpoint or "")
     exporter._record = record_path(

@@ -33,6 +33,8 @@ from .status import SessionStatus
 if TYPE_CHECKING:
     import grpc
 
+    from jumpstarter.common.fetching import FetchPolicy
+
     Interceptor = grpc.ServerInterceptor | grpc.aio.ServerInterceptor
 
 __all__ = ["Session"]
@@ -41,6 +43,7 @@ __all__ = ["Session"]
 class Session:
     """See the module's text.
 
+    *fetch_policy* says which hosts drivers may connect to when clients name them; None: any.
     *motd* is shown by newer clients before an interactive shell. `on_end_session` is called when a client says that it is
     done; None outside a lease. A program that runs leases itself may set `lease_context` instead, whose
     `end_session_requested` is set then.
@@ -53,6 +56,7 @@ class Session:
         uuid: UUID | None = None,
         labels: dict[str, str] | None = None,
         motd: str = "",
+        fetch_policy: FetchPolicy | None = None,
     ) -> None:
         self.uuid = uuid or uuid4()
         self.labels = labels or {}
@@ -69,6 +73,8 @@ class Session:
         self._nodes: list[Node] = root_device.enumerate()
         self._mapping = {driver.uuid: driver for _, _, _, driver in self._nodes}
         self.methods = MethodTable(self._mapping)
+        for driver in self._mapping.values():
+            driver.fetch_policy = fetch_policy
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from functools import partial
+from itertools import chain
 from typing import Any, Final, Protocol
 
 #: Bytes that one step of inflation gives at the most.
 INFLATE_STEP: Final = 1 << 20
+#: Bytes of memory that reading one stream takes at the most: twice what `xz -9` needs, and what zstd allows by itself.
+MEMORY_LIMIT: Final = 128 << 20
 #: zstd has no bound on output, only on the ratio of a block: so little input at a time.
 _ZSTD_STEP: Final = 512
 
@@ -123,7 +128,7 @@ class _Standard:
 
 class _Zstd:
     def __init__(self) -> None:
-        self._inner = _zstandard().ZstdDecompressor().decompressobj()
+        self._inner = _zstandard().ZstdDecompressor(max_window_size=MEMORY_LIMIT).decompressobj()
         self._pending = b""
         self._taken = 0
 
@@ -164,7 +169,7 @@ def create_decompressor(compression: Compression | str) -> Any:
         case Compression.GZIP:
             return _Zlib()
         case Compression.XZ:
-            return _Standard(lzma.LZMADecompressor(lzma.FORMAT_XZ))
+            return _Standard(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY_LIMIT))
         case Compression.BZ2:
             return _Standard(bz2.BZ2Decompressor())
         case _:
@@ -181,11 +186,15 @@ def known_compression(compression: Compression | str) -> Compression:
 
 
 class Inflater:
-    """Decompresses a stream fed piece by piece; `push` what arrives (None at the end), take chunks with `next`."""
+    """Decompresses a stream fed piece by piece; `push` what arrives (None at the end), take chunks with `next`.
 
-    def __init__(self, compression: Compression | str) -> None:
-        self._compression = known_compression(compression)
-        self._inner: _Decompressor = create_decompressor(compression)
+    *create* makes the decompressor of one member of a compression that is none of `Compression`.
+    """
+
+    def __init__(self, compression: Compression | str, create: Callable[[], Any] | None = None) -> None:
+        self.name = compression if create else known_compression(compression)
+        self._create = create or partial(create_decompressor, compression)
+        self._inner: _Decompressor = self._create()
         self._fed = False  # the current member has seen data
         self._between = False  # a member has ended, and no other one has begun
         self._input = b""
@@ -203,7 +212,7 @@ class Inflater:
             return
         if self._fed and not self._inner.eof:
             raise ValueError(
-                f"the {self._compression} data ends in the middle: it was cut, compress and send it again"
+                f"the {self.name} data ends in the middle: it was cut, compress and send it again"
             )
         self._ended = True
 
@@ -211,7 +220,7 @@ class Inflater:
         """The next decompressed bytes; None when more input is needed. Raises ValueError for data that is corrupt."""
         while self._input or (self._fed and not self._inner.eof and not self._inner.hungry):
             if self._inner.eof:
-                self._inner = create_decompressor(self._compression)
+                self._inner = self._create()
                 self._fed, self._between = False, True
             if self._between:
                 # Padding between and after members, as tapes and some writers leave it.
@@ -229,14 +238,32 @@ class Inflater:
         try:
             out = self._inner.step(data)
         except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
-            raise ValueError(f"this is not {self._compression} data: {error}") from None
+            raise self._refusal(error) from None
         except Exception as error:
-            if type(error).__name__ != "ZstdError":
+            # The other libraries are imported where they are used, and so are their errors.
+            if type(error).__name__ not in ("ZstdError", "error"):
                 raise
-            raise ValueError(f"this is not {self._compression} data: {error}") from None
+            raise self._refusal(error) from None
         if self._inner.eof:
             self._input = self._inner.rest
         return out
+
+    def _refusal(self, error: Exception) -> ValueError:
+        if "emory" in str(error):  # lzma: Memory usage limit exceeded; zstd: Frame requires too much memory
+            return ValueError(
+                f"the {self.name} data needs more than {MEMORY_LIMIT >> 20} MiB of memory to be read: "
+                "compress it with a smaller window (xz -9 or less, zstd without --long or --ultra)"
+            )
+        return ValueError(f"this is not {self.name} data: {error}")
+
+
+def inflated(chunks: Iterable[bytes], compression: Compression | str) -> Iterator[bytes]:
+    """*chunks* decompressed. Raises ValueError as `Inflater` does."""
+    inflater = Inflater(compression)
+    for chunk in chain(chunks, (None,)):
+        inflater.push(chunk)
+        while (out := inflater.next()) is not None:
+            yield out
 
 
 class Deflater:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from jumpstarter.common.exceptions import DriverError, DriverInvalidArgument
+from jumpstarter.common.fetching import FetchPolicy
 from jumpstarter.common.presigned import redact
 from jumpstarter.common.resources import ClientStreamResource, PresignedRequestResource, parse_resource
 from jumpstarter.common.utils import serve
@@ -317,3 +319,38 @@ def test_a_compressed_object_is_taken_as_it_is(board: Board, server: Server) -> 
     server.files["/image.gz"] = gzip.compress(DATA)
     board.client.call("read", handle(f"{server.url}/image.gz"))
     assert board.driver.content == server.files["/image.gz"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0.0.0.0", "[::ffff:127.0.0.1]"])
+def test_an_exporter_of_a_lab_does_not_connect_to_its_own_machine(server: Server, host: str) -> None:
+    url = f"http://{host}:{server.server_address[1]}"
+    with serve_with(FetchPolicy()) as client:
+        for method, kind in (("read", "GET"), ("write", "PUT")):
+            with pytest.raises(
+                DriverError, match=r"does not connect to .* for clients; the key fetch\.allow"
+            ):
+                client.call(method, {"kind": "presigned_request", "url": f"{url}/image", "method": kind})
+    assert server.seen == []
+
+
+def test_a_redirect_leads_to_no_host_that_is_not_allowed(server: Server, other: Server) -> None:
+    server.targets["/redirect/away"] = f"http://127.0.0.2:{other.server_address[1]}/image"
+    with serve_with(FetchPolicy(("127.0.0.1",))) as client:
+        assert client.call("read", {"kind": "presigned_request", "url": f"{server.url}/image", "method": "GET"})
+        with pytest.raises(DriverError, match=r"does not connect to 127\.0\.0\.2"):
+            client.call(
+                "read", {"kind": "presigned_request", "url": f"{server.url}/redirect/away", "method": "GET"}
+            )
+    assert other.seen == []
+
+
+@contextmanager
+def serve_with(policy: FetchPolicy) -> Iterator[Any]:
+    from jumpstarter.client.client import connect_path
+    from jumpstarter.connection import local_session
+
+    with (
+        local_session(Store(), fetch_policy=policy) as path,
+        connect_path(path, allow=[], unsafe=True) as client,
+    ):
+        yield client
