@@ -336,7 +336,9 @@ def test_an_exporter_of_a_lab_does_not_connect_to_its_own_machine(server: Server
 def test_a_redirect_leads_to_no_host_that_is_not_allowed(server: Server, other: Server) -> None:
     server.targets["/redirect/away"] = f"http://127.0.0.2:{other.server_address[1]}/image"
     with serve_with(FetchPolicy(("127.0.0.1",))) as client:
-        assert client.call("read", {"kind": "presigned_request", "url": f"{server.url}/image", "method": "GET"})
+        assert client.call(
+            "read", {"kind": "presigned_request", "url": f"{server.url}/image", "method": "GET"}
+        )
         with pytest.raises(DriverError, match=r"does not connect to 127\.0\.0\.2"):
             client.call(
                 "read", {"kind": "presigned_request", "url": f"{server.url}/redirect/away", "method": "GET"}
