@@ -12,7 +12,8 @@ from typing import Any
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.driver import Driver, export
 
-from .methods import ShellMethod, check_environment, check_timeout, parse_methods
+from .environment import check_environment
+from .methods import ShellMethod, check_timeout, parse_environment, parse_methods
 from .process import ShellProcess
 
 __all__ = ["Shell"]
@@ -24,20 +25,23 @@ _TAIL = 200  # characters of output shown when a method times out
 class Shell(Driver):
     """Runs configured commands; clients may pass positional arguments and environment variables.
 
-    `methods` maps a name to a command, or to ``{command, timeout, description}``. A command runs as
+    `methods` maps a name to a command, or to ``{command, timeout, description, env}``. A command runs as
     ``*shell command name args...``, so that ``$1`` is the first argument. `timeout` is in seconds; `cwd` is
-    the directory it runs in.
+    the directory it runs in. `env` lists the variables that callers may set, with ``*`` in patterns; without it those count
+    that a method's command mentions.
     """
 
-    methods: dict[str, str | dict[str, str | float]]
+    methods: dict[str, str | dict[str, str | float | list[str]]]
     shell: list[str] = field(default_factory=lambda: ["bash", "-c"])
     timeout: float = 300
     cwd: str | None = None
+    env: list[str] | None = None
     _parsed: dict[str, ShellMethod] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._parsed = parse_methods(self.methods, check_timeout(self.timeout, "Shell: timeout"))
+        allowed = None if self.env is None else parse_environment(self.env, "Shell: env")
+        self._parsed = parse_methods(self.methods, check_timeout(self.timeout, "Shell: timeout"), allowed)
         self._check_shell()
         for name, method in self._parsed.items():
             if method.description:
@@ -68,12 +72,12 @@ class Shell(Driver):
     ) -> AsyncGenerator[tuple[str, str, int | None], None]:
         """Run *method* with *args* and the variables *env*; yield ``(stdout, stderr, return code or None)``.
 
-        Raises `ValueError` for an unknown method or a forbidden variable, `TimeoutError` after the time
+        Raises `ValueError` for an unknown method or a variable that its callers may not set, `TimeoutError` after the time
         limit. The command and all it started are killed on a time out, and when the client cancels the
         call.
         """
         found = self._find(method)
-        environment = {**os.environ, **check_environment(env or {})}
+        environment = {**os.environ, **check_environment(env or {}, method, found)}
         if self.cwd is not None and not Path(self.cwd).is_dir():
             raise FileNotFoundError(f"Shell: cwd is {self.cwd!r}, which is not a directory on the exporter")
         self.logger.info("running %s", method)

@@ -1,4 +1,4 @@
-"""The configured methods of a shell driver, and the environment that callers may give. Pure functions."""
+"""The configured methods of a shell driver. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,40 +10,30 @@ from typing import Any
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.suggestions import did_you_mean
 
-__all__ = ["ShellMethod", "check_environment", "parse_methods"]
+__all__ = ["ShellMethod", "check_timeout", "parse_environment", "parse_methods"]
 
-_KEYS = ("command", "timeout", "description")
+_KEYS = ("command", "timeout", "description", "env")
 
-# Each of these makes the shell, the loader or Python run code that is not the configured command, or
-# points the command at another user's files.
-_FORBIDDEN_NAMES = frozenset(
-    {
-        "BASH_ENV",
-        "BASHOPTS",
-        "HOME",
-        "KUBECONFIG",
-        "PATH",
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "SHELLOPTS",
-    }
-)
-_FORBIDDEN_PREFIXES = ("BASH_FUNC_", "DYLD_", "LD_")
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_VARIABLES = re.compile(r"[A-Za-z_*][A-Za-z0-9_*]*\Z")
 
 
 @dataclass(frozen=True)
 class ShellMethod:
-    """One method: the text given to the shell, its time limit in seconds, and its help text."""
+    """One method: the text given to the shell, its time limit in seconds, its help text.
+
+    `env` has the variables that callers may set; None: those that the command mentions.
+    """
 
     command: str
     timeout: float
     description: str | None = None
+    env: tuple[str, ...] | None = None
 
 
-def parse_methods(methods: Any, default_timeout: float) -> dict[str, ShellMethod]:
-    """The methods of the configuration value *methods*, in its order.
+def parse_methods(
+    methods: Any, default_timeout: float, default_env: tuple[str, ...] | None = None
+) -> dict[str, ShellMethod]:
+    """The methods of the configuration value *methods*, in its order; the defaults are for keys that a method lacks.
 
     Raises `ConfigurationError` with the key path of the first value that is not valid.
     """
@@ -51,7 +41,10 @@ def parse_methods(methods: Any, default_timeout: float) -> dict[str, ShellMethod
         raise ConfigurationError(
             f"Shell: methods is {methods!r}, expected a mapping of method name to command"
         )
-    return {_method_name(name): _parse(name, value, default_timeout) for name, value in methods.items()}
+    return {
+        _method_name(name): _parse(name, value, default_timeout, default_env)
+        for name, value in methods.items()
+    }
 
 
 def _method_name(name: Any) -> str:
@@ -63,10 +56,10 @@ def _method_name(name: Any) -> str:
     return name
 
 
-def _parse(name: str, value: Any, default_timeout: float) -> ShellMethod:
+def _parse(name: str, value: Any, default_timeout: float, default_env: tuple[str, ...] | None) -> ShellMethod:
     where = f"Shell: methods.{name}"
     if isinstance(value, str):
-        return ShellMethod(command=value, timeout=default_timeout)
+        return ShellMethod(command=value, timeout=default_timeout, env=default_env)
     if not isinstance(value, Mapping):
         raise ConfigurationError(
             f"{where} is {value!r}, expected a command or a mapping with {_any_of(_KEYS)}"
@@ -82,7 +75,19 @@ def _parse(name: str, value: Any, default_timeout: float) -> ShellMethod:
     if description is not None and not isinstance(description, str):
         raise ConfigurationError(f"{where}.description is {description!r}, expected a text")
     timeout = check_timeout(value.get("timeout", default_timeout), f"{where}.timeout")
-    return ShellMethod(command=command, timeout=timeout, description=description)
+    env = parse_environment(value["env"], f"{where}.env") if "env" in value else default_env
+    return ShellMethod(command=command, timeout=timeout, description=description, env=env)
+
+
+def parse_environment(value: Any, where: str) -> tuple[str, ...]:
+    """*value* as names and patterns of variables; raises `ConfigurationError` naming *where* unless it is a list of them."""
+    if not isinstance(value, list) or not all(
+        isinstance(one, str) and _VARIABLES.match(one) for one in value
+    ):
+        raise ConfigurationError(
+            f"{where} is {value!r}, expected a list of variables that callers may set, such as [FIRMWARE, 'DUT_*']"
+        )
+    return tuple(value)
 
 
 def check_timeout(value: Any, where: str) -> float:
@@ -95,18 +100,3 @@ def check_timeout(value: Any, where: str) -> float:
 def _any_of(names: Iterable[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} or {last}"
-
-
-def check_environment(env: Mapping[str, Any]) -> dict[str, str]:
-    """*env* with its values as text.
-
-    Raises `ValueError` for a name that no variable can have, or that would change which code runs.
-    """
-    for name in env:
-        if not _ENVIRONMENT_NAME.match(name):
-            raise ValueError(f"{name!r} is not the name of an environment variable")
-        if name in _FORBIDDEN_NAMES or name.startswith(_FORBIDDEN_PREFIXES):
-            raise ValueError(
-                f"the environment variable {name} may not be set by a client; set it on the exporter"
-            )
-    return {name: str(value) for name, value in env.items()}

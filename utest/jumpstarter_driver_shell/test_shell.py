@@ -18,7 +18,7 @@ METHODS: dict[str, Any] = {
     "ls": "ls",
     "method2": "echo 'Hello World 2'",
     "method3": 'echo "Hello World $1"\necho "Hello World $2"\n',
-    "env_var": 'echo "$1,$2,$ENV_VAR"',
+    "env_var": 'echo "$1,$2,$ENV_VAR${X:+}"',
     "own_name": 'echo "$0"',
     "fail": {"command": "echo bad >&2; exit 3", "description": "Exit with 3"},
     "killed": "kill -9 $$",
@@ -27,7 +27,7 @@ METHODS: dict[str, Any] = {
     "flood": "head -c 5000000 /dev/zero | tr '\\0' x",
     "daemon": "sleep 60 & echo $!",
     "umlaut": "printf 'a\\303'; sleep 0.1; printf '\\244\\377'",
-    "args": 'printf "<%s>" "$@"',
+    "args": {"command": 'printf "<%s>" "$@"', "env": ["X"]},
     "stdin": "cat; echo end",
 }
 
