@@ -88,9 +88,10 @@ class AsyncDriverClient(Metadata):
     ) -> AsyncIterator[dict[str, Any]]:
         """A handle for the data that the anyio *stream* gives or takes; pass it to a call of a driver method.
 
-        *content_encoding* says how the bytes of *stream* are compressed.
+        *content_encoding* says how the bytes of *stream* are compressed. The stream is closed with the context. What the body
+        raises arrives as it is; a stream that breaks is an error for the driver, and is raised when the context is left.
         """
-        from .streams import resource_of_stream
+        from .lending import resource_of_stream
 
         request = ResourceStreamRequest(uuid=self.uuid, x_jmp_content_encoding=content_encoding)
         async with resource_of_stream(self.stub, request, stream) as handle:

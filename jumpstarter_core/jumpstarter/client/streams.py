@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from jumpstarter.common.exceptions import DriverError
 from jumpstarter.common.interrupts import start_thread
 from jumpstarter.common.memory import keep_buffers
 from jumpstarter.common.streams import ACCEPT_ENCODING_KEY, RESOURCE_KEY, ResourceStreamRequest, StreamRequest
-from jumpstarter.streams.compression import inflated
+from jumpstarter.streams.compression import Deflater, inflated
 from jumpstarter.streams.frames import MAX_PAYLOAD
 from jumpstarter.streams.pipe import Pipe
 
@@ -47,7 +47,7 @@ def lend_reader(
 
     call = CallStream(stub, request, source)
     try:
-        yield _handle(call)
+        yield handle_of(call)
     except BaseException:
         call.cancel()
         if call.error is not None:
@@ -58,7 +58,8 @@ def lend_reader(
         raise call.error
 
 
-def _handle(call: CallStream) -> dict[str, Any]:
+def handle_of(call: CallStream) -> dict[str, Any]:
+    """The handle that the exporter has given to what *call* lends. Raises DriverError when it has given none."""
     try:
         return dict(json.loads(call.metadata[RESOURCE_KEY]))
     except (KeyError, ValueError):
@@ -76,6 +77,9 @@ def lend_writer(
     keep_buffers()
     call = CallStream(stub, request)
     call.send_eof()
+    encoding = request.x_jmp_content_encoding
+    # An exporter that cannot write the encoding does not tell that it accepts it.
+    deflater = Deflater(encoding) if encoding and ACCEPT_ENCODING_KEY not in call.metadata else None
     errors: list[BaseException] = []
     received = 0
 
@@ -83,15 +87,17 @@ def lend_writer(
         nonlocal received
         try:
             while (chunk := call.receive()) is not None:
-                file.write(chunk)
+                file.write(deflater.compress(chunk) if deflater else chunk)
                 received += len(chunk)
+            if deflater:
+                file.write(deflater.flush())
         except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
             errors.append(error)
             call.cancel()
 
     thread = start_thread(receive, name="jumpstarter-resource")
     try:
-        yield _handle(call)
+        yield handle_of(call)
     except BaseException:
         call.cancel()
         thread.join(DRAIN_TIMEOUT)
@@ -125,22 +131,3 @@ def file_chunks(file: IO[bytes]) -> Iterator[bytes]:
     """The rest of *file*, in pieces as large as frames may be."""
     while chunk := file.read(MAX_PAYLOAD):
         yield chunk
-
-
-@asynccontextmanager
-async def resource_of_stream(
-    stub: ExporterStub, request: ResourceStreamRequest, stream: Any
-) -> AsyncIterator[dict[str, Any]]:
-    """See `AsyncDriverClient.resource_async`."""
-    from anyio import create_task_group, to_thread
-
-    from jumpstarter.streams.common import copy_stream
-
-    inner: Any = await to_thread.run_sync(open_async, stub, request)
-    async with inner, stream, create_task_group() as tasks:
-        tasks.start_soon(copy_stream, inner, stream)
-        tasks.start_soon(copy_stream, stream, inner)
-        from jumpstarter.streams.metadata import MetadataStreamAttributes
-
-        yield json.loads(inner.extra(MetadataStreamAttributes.metadata)[RESOURCE_KEY])
-        tasks.cancel_scope.cancel()

@@ -35,6 +35,8 @@ class PipeSource:
     """A resource that a client streams: its two pipes are served by the session's Stream call."""
 
     def __init__(self, incoming: Pipe, outgoing: Pipe) -> None:
+        #: False when the client was not told that its encoding is taken: it sends and gets plain bytes then.
+        self.is_encoded = True
         self._incoming, self._outgoing = incoming, outgoing
         self.get, self.aget = incoming.get, incoming.aget
         self.put, self.aput = outgoing.put, outgoing.aput
@@ -184,6 +186,7 @@ def register(
 
     accepted = encoding if encoding is not None and encoding in available else None
     handle = ClientStreamResource(uuid=uuid4(), x_jmp_content_encoding=accepted)
+    source.is_encoded = encoding is None or accepted is not None
     resources[handle.uuid] = source
     told = {RESOURCE_KEY: json.dumps({**resource_dict(handle), "x_jmp_content_encoding": encoding})}
     if encoding is None or accepted is not None:
@@ -204,7 +207,8 @@ def open_resource(
         raise KeyError(
             f"no resource {resource.uuid} at this driver: a handle is valid once, and only where it was made"
         )
-    return ResourceStream(source, resource.x_jmp_content_encoding)
+    is_encoded = getattr(source, "is_encoded", True)
+    return ResourceStream(source, resource.x_jmp_content_encoding if is_encoded else None)
 
 
 class PresignedSource:
