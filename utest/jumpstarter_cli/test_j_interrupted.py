@@ -1,0 +1,127 @@
+"""`j` commands that end in the middle of a transfer, however they move their data."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .conftest import Cli, Running
+
+DRIVER = """
+import asyncio, sys
+from dataclasses import dataclass
+import anyio, click
+from anyio import EndOfStream
+from anyio.abc import ObjectStream
+from jumpstarter.client import DriverClient
+from jumpstarter.driver import Driver, export
+
+@dataclass(kw_only=True)
+class Mover(Driver):
+    @classmethod
+    def client(cls): return "mover.MoverClient"
+    @export
+    def read(self, handle):
+        with self.resource_blocking(handle) as stream:
+            for chunk in stream:
+                pass
+
+class Endless(ObjectStream[bytes]):
+    told = False
+    async def receive(self):
+        if not self.told:
+            self.told = True
+            click.echo("moving", err=True)
+        await asyncio.sleep(0.001)
+        return b"x" * 1000
+    async def send(self, item): pass
+    async def send_eof(self): pass
+    async def aclose(self): pass
+
+def pieces():
+    click.echo("moving", err=True)
+    while True:
+        yield b"x" * 1000
+
+@dataclass(kw_only=True)
+class MoverClient(DriverClient):
+    async def lend(self):
+        async with self.resource_async(Endless()) as handle:
+            await self.call_async("read", handle)
+
+    async def lend_in_a_group(self):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.lend)
+            await anyio.sleep_forever()
+
+    async def shout(self):
+        async with self.resource_async(Endless()):
+            while True:
+                click.echo("y" * 1000)
+                await asyncio.sleep(0)
+
+    def cli(self):
+        @click.group()
+        def base():
+            "Moves data"
+        @base.command()
+        def blocking():
+            with self.sending(pieces()) as handle:
+                self.call("read", handle)
+        @base.command()
+        def portal(): self.portal.call(self.lend)
+        @base.command()
+        def portal_group(): self.portal.call(self.lend_in_a_group)
+        @base.command()
+        def own_loop(): anyio.run(self.lend)
+        @base.command()
+        def own_loop_group(): anyio.run(self.lend_in_a_group)
+        @base.command()
+        def asyncio_run(): asyncio.run(self.lend_in_a_group())
+        @base.command()
+        def shout_portal(): self.portal.call(self.shout)
+        @base.command()
+        def shout_own_loop(): anyio.run(self.shout)
+        @base.command()
+        def shout_in_a_group():
+            async def shout():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self.shout)
+            anyio.run(shout)
+        return base
+"""
+
+WAYS = ["blocking", "portal", "portal-group", "own-loop", "own-loop-group", "asyncio-run"]
+
+
+@pytest.fixture
+def mover(cli: Cli, tmp_path: Path) -> Iterator[None]:
+    (tmp_path / "mover.py").write_text(DRIVER)
+    cli.extra["PYTHONPATH"] = str(tmp_path)
+    cli.exporter("mover", "metadata: {name: mover}\nexport: {mover: {type: mover.Mover}}\n")
+    cli.ok("jmp", "local", "start", "--exporter", "mover")
+    yield
+    cli.jmp("local", "stop")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_signal_ends_a_transfer_in_one_line_at_most(
+    cli: Cli, mover: None, start: Callable[..., Running], way: str
+) -> None:
+    for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        running = start("j", "mover", way)
+        running.wait_for("moving")
+        assert running.end(signum) == code
+        assert "".join(running.seen).strip().splitlines()[1:] == []
+
+
+@pytest.mark.parametrize("way", ["shout-portal", "shout-own-loop", "shout-in-a-group"])
+def test_output_that_nobody_reads_ends_a_transfer_in_silence(cli: Cli, mover: None, way: str) -> None:
+    result = cli.run("bash", "-c", f"j mover {way} | head -c 10 >/dev/null; exit ${{PIPESTATUS[0]}}")
+    assert (result.code, result.err) == (128 + signal.SIGPIPE, "moving\n")
