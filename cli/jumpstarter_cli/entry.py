@@ -41,7 +41,7 @@ def run(make: Callable[[], click.Command], prog_name: str) -> int:
             if signal.getsignal(signum) is signal.SIG_DFL:  # not under nohup
                 signal.signal(signum, terminate)
         try:
-            result = _told_of_pipes(make()).main(prog_name=prog_name, standalone_mode=False)
+            result = _without_groups(_told_of_pipes(make()), prog_name)
             sys.stdout.flush()
         except (BrokenPipeError, _PipeBroken) as error:
             # It may be that of another pipe, or of a socket.
@@ -57,6 +57,22 @@ def run(make: Callable[[], click.Command], prog_name: str) -> int:
     except Exception as error:  # noqa: BLE001 - the last place that can turn an error into a line and a code
         return report(error)
     return result if type(result) is int else 0
+
+
+def _without_groups(command: click.Command, prog_name: str) -> Any:
+    """Run *command*. Of the errors in a group, as task groups raise it, the one that says why is raised in its place."""
+    try:
+        return command.main(prog_name=prog_name, standalone_mode=False)
+    except BaseExceptionGroup as group:
+        leaves = _leaves(group)
+        ends = (KeyboardInterrupt, SystemExit, BrokenPipeError, _PipeBroken)
+        raise next((leaf for leaf in leaves if isinstance(leaf, ends)), leaves[0]) from None
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
 
 
 class _PipeBroken(Exception):
