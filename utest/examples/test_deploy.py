@@ -61,3 +61,41 @@ def test_image_installs_extras_that_exist() -> None:
     (extras,) = re.findall(r"'/source\[(.*)\]'", (DEPLOY / "Containerfile").read_text())
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(extras.split(",")) <= set(known)
+
+
+def user_of(name: str) -> str:
+    """The user that a unit or a quadlet names."""
+    (path,) = DEPLOY.rglob(name)
+    (user,) = re.findall(r"^User=(.*)$", path.read_text(), re.MULTILINE)
+    return str(user)
+
+
+def test_controller_and_exporters_are_different_users() -> None:
+    assert user_of("jumpstarter-controller.service") != user_of("jumpstarter-exporter@.service")
+
+
+@pytest.mark.parametrize("path", sorted((DEPLOY / "quadlet").iterdir()), ids=lambda path: path.name)
+def test_containers_do_not_run_as_root(path: Path) -> None:
+    assert user_of(path.name) not in ("0", "root")
+    text = path.read_text()
+    assert "--privileged" not in text
+    for line in ("DropCapability=all", "NoNewPrivileges=true", "ReadOnly=true"):
+        assert line in text
+    assert re.search(r"^USER [1-9]", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_units_give_their_service_few_rights(unit: Path, tmp_path: Path) -> None:
+    copy = tmp_path / unit.name.replace("@.", "@bench.")
+    copy.write_text(unit.read_text())
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", copy],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    found = re.search(r"Overall exposure level for .*: ([0-9.]+)", done.stdout)
+    assert found is not None, done.stderr
+    assert float(found[1]) <= 4.0, done.stdout
