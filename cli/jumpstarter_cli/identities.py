@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from .admin import API_VERSION
+from .config_target import Target
 
 if TYPE_CHECKING:
     from jumpstarter.config.client import ClientConfigV1Alpha1
@@ -116,27 +114,15 @@ def _tls(credential: Any, insecure: bool) -> Any:
     return TLSConfigV1Alpha1(insecure=True) if insecure else TLSConfigV1Alpha1(ca=authority)
 
 
-def config_path(kind: str, name: str, out: Path | None) -> Path:
-    """Where the configuration of *name* goes. Raises click.ClickException when there is a file already."""
-    from jumpstarter.config.files import CLIENTS, EXPORTERS
-
-    path = out or (CLIENTS if kind == "client" else EXPORTERS).user_path(name)
-    if path.exists():
-        raise click.ClickException(
-            f"{path} exists already; name another file with --out, or delete it with 'jmp config {kind} delete {name}'"
-        )
-    return path
-
-
-def save_new(config: Any, path: Path) -> Path:
-    """Write *config*; the only client there is becomes the current one."""
+def save_config(config: Any, target: Target, *, drivers_chosen: bool = False) -> Any:
+    """Write *config* to *target* and give what was written; the only client there is becomes the current one."""
     from jumpstarter.config.client import ClientConfigV1Alpha1
     from jumpstarter.config.files import CLIENTS
     from jumpstarter.config.user import UserConfigV1Alpha1
 
-    saved: Path = config.save(path)
-    if isinstance(config, ClientConfigV1Alpha1) and saved == CLIENTS.user_path(config.alias):
+    written = target.write(config, drivers_chosen=drivers_chosen)
+    if isinstance(config, ClientConfigV1Alpha1) and target.path == CLIENTS.user_path(config.alias):
         user = UserConfigV1Alpha1.load_or_create()
         if user.config.current_client_alias is None:
             user.use_client(config.alias)
-    return saved
+    return written

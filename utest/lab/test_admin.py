@@ -109,9 +109,92 @@ def test_import_writes_a_configuration_that_works(world: World, tmp_path: Path) 
     out = tmp_path / "imported.yaml"
     assert world.ok("admin", "import", "client", "imported", "--out", str(out), "-o", "path") == f"{out}\n"
     world.ok("get", "leases", "--client-config", str(out))
-    done = world.jmp("admin", "import", "client", "imported", "--out", str(out))
-    assert done.code == 1
-    assert "exists already" in done.err
+    again = world.ok("admin", "import", "client", "imported", "--out", str(out), "--unsafe")
+    assert again == f"Client configuration saved to {out}\n"
+    assert yaml.safe_load(out.read_text())["drivers"]["unsafe"] is True
+    world.ok("get", "leases", "--client-config", str(out))
+
+
+def test_created_again_after_a_deletion_its_file_works(world: World, tmp_path: Path) -> None:
+    out = tmp_path / "again.yaml"
+    for _ in range(2):
+        world.jmp("admin", "delete", "client", "again")
+        done = world.jmp("admin", "create", "client", "again", "--out", str(out), "--unsafe")
+        assert done.code == 0, done.err
+        world.ok("get", "leases", "--client-config", str(out))
+    assert [path.name for path in tmp_path.iterdir()] == ["again.yaml"]
+
+
+def test_new_credential_leaves_an_exporters_drivers_as_they_are(world: World, tmp_path: Path) -> None:
+    out = tmp_path / "kept.yaml"
+    world.jmp("admin", "create", "exporter", "kept", "-l", "kind=kept", "--out", str(out))
+    content = yaml.safe_load(out.read_text())
+    content["export"] = {"power": {"type": "jumpstarter_driver_power.driver.MockPower"}}
+    content["hooks"] = {"beforeLease": {"script": "true"}}
+    out.write_text(yaml.safe_dump(content))
+    for command in (("import", "exporter", "kept"), ("create", "exporter", "kept", "-l", "kind=kept")):
+        done = world.jmp("admin", *command, "--out", str(out))
+        assert done.code == 0, done.err
+        found = yaml.safe_load(out.read_text())
+        assert found["export"] == content["export"]
+        assert "beforeLease" in found["hooks"]
+        assert found["token"] != content["token"]
+        content["token"] = found["token"]
+        world.ok("admin", "delete", "exporter", "kept")
+
+
+@pytest.mark.parametrize("what", ["text", "another client", "an exporter"])
+def test_file_of_something_else_is_kept_beside_the_new_one(world: World, tmp_path: Path, what: str) -> None:
+    out = tmp_path / "file"
+    if what == "text":
+        out.write_text("a private key, say")
+    elif what == "another client":
+        out.write_text(client_file(world, "anna").read_text())
+    else:
+        out.write_text(client_file(world, "anna").read_text().replace("ClientConfig", "ExporterConfig"))
+    before = out.read_text()
+    name = f"beside-{what.replace(' ', '-')}"
+    world.ok("admin", "create", "client", name)
+    for copy in ("file.bak", "file.bak1"):
+        done = world.jmp("admin", "import", "client", name, "--out", str(out), "--unsafe")
+        assert done.code == 0, done.err
+        assert f"Kept the file that was there as {tmp_path / copy}" in done.err
+        assert (tmp_path / copy).read_text() == before
+        world.ok("get", "leases", "--client-config", str(out))
+        out.unlink()
+        out.write_text(before)
+
+
+def test_configuration_goes_to_standard_output(world: World, tmp_path: Path) -> None:
+    for number, command in enumerate(
+        (
+            ("create", "client", "piped", "--unsafe", "--out", "-"),
+            ("import", "client", "piped", "--unsafe", "--out", "-"),
+            ("import", "client", "piped", "--unsafe", "--out", "/dev/stdout"),
+        )
+    ):
+        done = world.jmp("admin", *command)
+        assert done.code == 0, done.err
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(done.out.split("Client configuration saved")[0])
+        world.ok("get", "leases", "--client-config", str(file))
+    assert not (Path.cwd() / "-").exists()
+    done = world.jmp("admin", "rotate", "client", "piped", "--out", "-")
+    assert yaml.safe_load(done.out)["kind"] == "ClientConfig"
+
+
+def test_exporter_is_saved_where_services_look_if_that_is_there(own_world: World) -> None:
+    world = own_world
+    done = world.jmp("admin", "create", "exporter", "first", "-l", "a=b", "--save")
+    assert "config/jumpstarter/exporters/first.yaml" in done.err
+    (world.home / "etc" / "exporters").mkdir(parents=True)
+    done = world.jmp("admin", "create", "exporter", "second", "-l", "a=b", "--save")
+    path = world.home / "etc" / "exporters" / "second.yaml"
+    assert done.err == f"Exporter configuration saved to {path}\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    done = world.jmp("admin", "delete", "exporter", "second", "--delete")
+    assert done.err == f"Deleted {path}\n"
+    assert not path.exists()
 
 
 def test_anyones_lease_is_transferred_and_ended(world: World, board: Process) -> None:

@@ -16,14 +16,14 @@ from jumpstarter_cli.admin import (
     name_argument,
     show,
 )
+from jumpstarter_cli.config_target import Target
 from jumpstarter_cli.identities import (
     KINDS,
     client_config,
-    config_path,
     described,
     exporter_config,
     role_number,
-    save_new,
+    save_config,
 )
 from jumpstarter_cli.lab import key_values
 from jumpstarter_cli.logs import note
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 save_option = click.option("-s", "--save", is_flag=True, help="Save the configuration file.")
 out_option = click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Save the configuration in this file."
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Save the configuration in this file; - prints it.",
 )
 allow_option = click.option("-a", "--allow", help="A comma-separated list of driver client packages to load.")
 unsafe_option = click.option(
@@ -95,9 +98,10 @@ def client(
         credential = _create(admin, "client", name, labels, oidc_username)
     if wanted is not None:
         config = client_config(credential, allow=allow, unsafe=unsafe, insecure=insecure_tls)
-        note(f"Client configuration saved to {save_new(config, wanted)}")
-        note_drivers(config)
-    _print(credential, "client", output, saved=wanted is not None)
+        written = save_config(config, wanted, drivers_chosen=unsafe or allow is not None)
+        wanted.tell(note)
+        note_drivers(written)
+    _print(credential, "client", output, wanted)
 
 
 @click.command
@@ -138,9 +142,9 @@ def exporter(
     with administrator(access) as admin:
         credential = _create(admin, "exporter", name, labels, oidc_username)
     if wanted is not None:
-        saved = save_new(exporter_config(credential, insecure=insecure_tls), wanted)
-        note(f"Exporter configuration saved to {saved}")
-    _print(credential, "exporter", output, saved=wanted is not None)
+        save_config(exporter_config(credential, insecure=insecure_tls), wanted)
+        wanted.tell(note)
+    _print(credential, "exporter", output, wanted)
 
 
 def note_drivers(config: ClientConfigV1Alpha1) -> None:
@@ -152,10 +156,10 @@ def note_drivers(config: ClientConfigV1Alpha1) -> None:
         )
 
 
-def _target(kind: str, name: str, save: bool, out: Path | None, *, interactive: bool) -> Path | None:
+def _target(kind: str, name: str, save: bool, out: Path | None, *, interactive: bool) -> Target | None:
     """Where to write the configuration, found before anything is created; None when it is not wanted."""
     if save or out or ask_confirmation(f"Save the {kind} configuration?", interactive=interactive):
-        return config_path(kind, name, out)
+        return Target.of(kind, name, out)
     return None
 
 
@@ -172,13 +176,15 @@ def _create(admin: Admin, kind: str, name: str, labels: tuple[str, ...], usernam
     return admin.CreateIdentity(request)
 
 
-def _print(credential: Any, kind: str, output: str | None, *, saved: bool) -> None:
+def _print(credential: Any, kind: str, output: str | None, target: Target | None) -> None:
     item = described(credential.identity, kind, credential.endpoint)
     name = item["metadata"]["name"]
-    if show([item], KINDS[kind], output, single=True):
-        return
-    click.echo(f'{kind} "{name}" created')
-    if not saved:
+    if target is not None and target.is_stdout:
+        # Standard output holds the configuration and nothing else.
+        note(f'{kind} "{name}" created')
+    elif not show([item], KINDS[kind], output, single=True):
+        click.echo(f'{kind} "{name}" created')
+    if target is None and output is None:
         note(
             f"Next: 'jmp admin import {kind} {name}' for its configuration, or 'jmp admin rotate {kind} {name}' for a token"
         )

@@ -16,13 +16,13 @@ from jumpstarter_cli.admin import (
     no_cluster,
     show,
 )
+from jumpstarter_cli.config_target import STANDARD_OUTPUT, Target
 from jumpstarter_cli.identities import (
     KINDS,
     client_config,
-    config_path,
     exporter_config,
     role_number,
-    save_new,
+    save_config,
 )
 from jumpstarter_cli.logs import note
 from jumpstarter_cli.output import output_option
@@ -53,7 +53,7 @@ def _delete_command(kind: str) -> click.Command:
         if delete_config or (
             _config_of(kind).exists(name) and ask_confirmation(question, interactive=not nointeractive)
         ):
-            note(f"Deleted {_config_of(kind).delete(name)}")
+            note(f"Deleted {_delete_config(kind, name)}")
 
     delete.__doc__ = (
         f"Delete {'a client' if kind == 'client' else 'an exporter'}; its token is valid no more."
@@ -68,6 +68,24 @@ def _delete_command(kind: str) -> click.Command:
         nointeractive_option,
         output_option("name"),
     )
+
+
+def _delete_config(kind: str, name: str) -> Path:
+    """Delete the configuration of *name*, the user's or the system's; gives its path."""
+    from jumpstarter.common.exceptions import FileAccessError
+    from jumpstarter.config.files import EXPORTERS
+
+    system = EXPORTERS.system_path(name)
+    if kind == "exporter" and EXPORTERS.find(name) == system:
+        try:
+            system.unlink()
+        except OSError as error:
+            raise FileAccessError(
+                f"{system}: cannot be deleted: {(error.strerror or str(error)).lower()}"
+            ) from None
+        return system
+    path: Path = _config_of(kind).delete(name)
+    return path
 
 
 def _command(function: Any, *decorators: Any) -> click.Command:
@@ -187,7 +205,8 @@ def rotate_exporter(access: Access, name: str, save: bool, out: Path | None, out
 def _rotate(kind: str, access: Access, name: str, save: bool, out: Path | None, output: str | None) -> None:
     from jumpstarter_protocol import lab_pb2
 
-    config = _load(kind, name, out) if save or out else None
+    shown = out == STANDARD_OUTPUT
+    config = _load(kind, name, out) if (save or out) and not shown else None
     with administrator(access) as admin:
         credential = admin.RotateIdentity(
             lab_pb2.RotateIdentityRequest(role=role_number(kind), namespace=access.namespace, name=name)
@@ -195,11 +214,18 @@ def _rotate(kind: str, access: Access, name: str, save: bool, out: Path | None, 
     if config is not None:
         config.token = credential.token
         note(f"{KINDS[kind]} configuration {config.save()} updated with new token")
-    if output == "name":
+    if shown:
+        make = client_config(credential, allow=None, unsafe=False, insecure=False)
+        save_config(
+            make if kind == "client" else exporter_config(credential, insecure=False),
+            Target(kind, STANDARD_OUTPUT),
+        )
+        note(f'Token rotated for {kind} "{name}"')
+    elif output == "name":
         click.echo(f"{kind}.jumpstarter.dev/{name}")
     else:
         click.echo(f'Token rotated for {kind} "{name}"')
-    if config is None and output is None:
+    if config is None and output is None and not shown:
         click.echo(credential.token)
 
 
@@ -232,12 +258,12 @@ def import_client(
     output: str | None,
 ) -> None:
     """Write the configuration of a client that exists, with a new token; its other tokens stay valid."""
-    path = config_path("client", name, out)
+    target = Target.of("client", name, out)
     credential = _credential("client", access, name)
     config = client_config(credential, allow=allow, unsafe=unsafe, insecure=insecure_tls)
-    saved = save_new(config, path)
-    click.echo(saved if output == "path" else f"Client configuration saved to {saved}")
-    note_drivers(config)
+    written = save_config(config, target, drivers_chosen=unsafe or allow is not None)
+    _tell_saved(target, output)
+    note_drivers(written)
 
 
 @click.command
@@ -251,9 +277,17 @@ def import_exporter(
     access: Access, name: str, out: Path | None, insecure_tls: bool, nointeractive: bool, output: str | None
 ) -> None:
     """Write the configuration of an exporter that exists, with a new token; its other tokens stay valid."""
-    path = config_path("exporter", name, out)
-    saved = save_new(exporter_config(_credential("exporter", access, name), insecure=insecure_tls), path)
-    click.echo(saved if output == "path" else f"Exporter configuration saved to {saved}")
+    target = Target.of("exporter", name, out)
+    config = exporter_config(_credential("exporter", access, name), insecure=insecure_tls)
+    save_config(config, target)
+    _tell_saved(target, output)
+
+
+def _tell_saved(target: Target, output: str | None) -> None:
+    if output == "path" and not target.is_stdout:
+        click.echo(target.path)
+    else:
+        target.tell(click.echo)
 
 
 def _credential(kind: str, access: Access, name: str) -> Any:
