@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
+from jumpstarter.streams.screen import as_lines
 from robot.api import logger
 
-from .console import Console, Stream, printable
+from .console import Console, Opener
 from .errors import ConsoleClosedError
 
-Opener = Callable[[], AbstractContextManager[Stream]]
 Path = tuple[str, ...]
 
-LOG_LIMIT = 20_000
-"""How many characters of text that nobody read the log shows."""
+LOG_LIMIT = 200_000
+"""How many characters of text that nobody read the log shows at once."""
 
 QUIET = 0.1
 """Seconds of silence after which a board that was switched off has said all."""
@@ -24,15 +25,22 @@ QUIET = 0.1
 QUIET_TIMEOUT = 1.0
 """Seconds to wait for that: something else may talk on its line."""
 
+COMING = 30.0
+"""Seconds after power on in which a console that comes with the power is looked for, so that none of its text is missed."""
+
 
 @dataclass
 class _Source:
-    """A serial driver: all *paths* that lead to it, how to open it, and whether its board was switched off."""
+    """A serial driver: all *paths* that lead to it, its console, and whether its board was switched off.
+
+    *logged* is the place in its text up to which the log has it.
+    """
 
     paths: list[Path]
     opener: Opener
     console: Console | None = field(default=None)
     off: bool = False
+    logged: int = 0
 
     @property
     def name(self) -> str:
@@ -40,6 +48,29 @@ class _Source:
 
     def is_in(self, group: Path) -> bool:
         return any(path[: len(group)] == group for path in self.paths)
+
+    def made(self) -> Console:
+        """The console; nothing is opened."""
+        if self.console is None:
+            self.console = Console(self.name, opener=self.opener)
+        return self.console
+
+    def log_unread(self, title: str) -> None:
+        """Log what is unread and not in the log yet; it stays unread."""
+        if self.console is not None:
+            text = self.console.text
+            end = text.received
+            log_lines(f"{self.name} {title}", text.lines_of(self.logged))
+            self.logged = max(self.logged, end)
+            self.tell_what_was_dropped()
+
+    def tell_what_was_dropped(self) -> None:
+        """Warn of text that was thrown away."""
+        count = 0 if self.console is None else self.console.text.take_untold()
+        if count:
+            logger.warn(
+                f"console of {self.name}: {count} bytes were thrown away, as nobody read them for long"
+            )
 
 
 class Consoles:
@@ -57,51 +88,57 @@ class Consoles:
         self._sources.setdefault(uuid, _Source([], opener)).paths.append(path)
 
     def get(self, uuid: UUID) -> Console:
-        """The console of driver *uuid*: opened now if it is not, or again if its stream has ended.
+        """The console of driver *uuid*, which opens its stream when it is used.
 
         Raises `ConsoleClosedError` while the consoles are lent.
         """
         source = self._sources[uuid]
         if self._lent is not None:
             raise ConsoleClosedError(f"{source.name}: the console is not available, {self._lent}")
-        console = source.console
-        if console is None or (console.ended and not console.peek()):
-            console = self._reopen(source)
-        return console
+        source.tell_what_was_dropped()
+        return source.made()
 
-    def capture(self, group: Path) -> None:
+    def note_logged(self, uuid: UUID, end: int) -> None:
+        """What the console of driver *uuid* has said up to place *end* is in the message of a failure."""
+        source = self._sources[uuid]
+        source.logged = max(source.logged, end)
+
+    def log_failed_read(self, uuid: UUID) -> None:
+        """Log what a failed read did not find its text in, once."""
+        self._sources[uuid].log_unread("said, and the awaited text is not in it:")
+
+    def capture(self, group: Path, seconds: float = 0.0) -> None:
         """Open all consoles of *group*, so that nothing that the board says is missed.
 
-        One that cannot be opened is no failure.
+        One that cannot be opened is no failure; for *seconds* more it is tried again meanwhile.
         """
         if self._lent is not None:
             return
         for source in self._in(group):
-            if source.console is not None and not source.console.ended:
-                continue
-            try:
-                self._reopen(source)
-            except Exception as error:  # noqa: BLE001 - a service only: who reads will fail
-                logger.debug(f"{source.name}: not captured yet: {error}")
+            console = source.made()
+            if console.ended:
+                console.want(seconds)
+                if not seconds and (reason := console.text.wait_opening()) is not None:
+                    logger.debug(f"console of {source.name}: not captured yet: {reason}")
 
     def switched_off(self, group: Path) -> None:
         """The board of *group* has lost its supply: what it says from its next start on is another boot."""
         for source in self._in(group):
             source.off = True
+            if source.console is not None:
+                source.console.expect_nothing()
 
     def switching_on(self, group: Path) -> None:
         """Put unread text of the boot before into the log, if the board of *group* was switched off since."""
         for source in self._in(group):
             if source.off and source.console is not None:
-                # What it said last may still be on its way.
-                before = source.console.read(quiet=QUIET, timeout=QUIET_TIMEOUT)
-                log_unread(f"{source.name} said before, and no keyword has read:", before)
+                _drain(source)
             source.off = False
 
     @contextmanager
     def lent(self, reason: str) -> Iterator[None]:
         """Close all consoles for as long as something else has the devices; *reason* says who."""
-        self._close_all()
+        self._release_all(reason)
         self._lent = reason
         try:
             yield
@@ -109,36 +146,46 @@ class Consoles:
             self._lent = None
 
     def log_unread(self) -> None:
-        """Show what no keyword has read yet; it stays unread."""
+        """Show what no keyword has read yet and the log has not; it stays unread."""
         for source in self._sources.values():
-            if source.console is not None:
-                log_unread(f"{source.name} said, and no keyword has read:", source.console.peek())
+            source.log_unread("said, and no keyword has read:")
 
     def close(self) -> None:
-        """Close all consoles and forget them."""
-        self._close_all()
+        """Close all consoles and forget them. What nobody has read goes into the log."""
+        self.log_unread()
+        for source in self._sources.values():
+            if source.console is not None:
+                source.console.close()
+        self.log_unread()
         self._sources.clear()
 
     def _in(self, group: Path) -> list[_Source]:
         return [source for source in self._sources.values() if source.is_in(group)]
 
-    def _reopen(self, source: _Source) -> Console:
-        before, source.console = source.console, None
-        unread = b""
-        if before is not None:
-            unread = before.peek()
-            before.close()
-        console = source.console = Console(source.name, source.opener(), unread=unread)
-        return console
-
-    def _close_all(self) -> None:
+    def _release_all(self, reason: str) -> None:
         for source in self._sources.values():
-            console, source.console = source.console, None
-            if console is not None:
-                console.close()
+            if source.console is not None:
+                source.console.release(reason)
 
 
-def log_unread(title: str, data: bytes) -> None:
-    """Log *data* as text under *title*, the end of it if it is long; nothing when there is none."""
-    if data:
-        logger.info(f"{title}\n{printable(data.decode('utf-8', 'replace'))[-LOG_LIMIT:]}")
+def _drain(source: _Source) -> None:
+    """Log what was said before and forget it. What was said last may still be on its way."""
+    console = source.made()
+    if not console.ended:
+        console.text.wait_quiet(QUIET, QUIET_TIMEOUT)
+    source.log_unread("said before, and no keyword has read:")
+    console.text.take()
+
+
+def log_lines(title: str, lines: Iterator[tuple[float, bytes]]) -> None:
+    """Log *lines* under *title*, each with its time; the end of it if it is long, nothing when there is none."""
+    parts = [f"{_clock(when)}  {text}" for when, line in lines if (text := as_lines(line).rstrip("\n"))]
+    text = "\n".join(parts)
+    if len(text) > LOG_LIMIT:
+        text = f"[{len(text) - LOG_LIMIT} characters before this]\n{text[-LOG_LIMIT:]}"
+    if text:
+        logger.info(f"{title}\n{text}")
+
+
+def _clock(when: float) -> str:
+    return datetime.fromtimestamp(when).strftime("%H:%M:%S.%f")[:-3]

@@ -16,31 +16,77 @@ of `jumpstarter.common.exceptions`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jumpstarter.common.exceptions import ConnectionError, JumpstarterException
+from jumpstarter.streams.screen import as_lines, control_sequences
 
 from .conversion import time_text
 
-TEXT_LIMIT = 20_000
-"""How many characters of read text a failure message shows; the end is what matters."""
+if TYPE_CHECKING:
+    from jumpstarter.streams.matching import Matcher
+
+TEXT_LIMIT = 2_000
+"""How many characters of read text a failure message shows; the end is what matters, and the log has all of it."""
 
 
 class NotSeenError(AssertionError):
-    """Raised when awaited text does not come in time, or its stream ends first. The text stays unread."""
+    """Raised when awaited text does not come in time, or its stream ends first. The text stays unread.
+
+    *ended* says why nothing more comes, *refused* that the console cannot be opened, *reason* what else is to be told.
+    *dropped* bytes before *data* were thrown away unread. *matcher* was looking; *end* is the place behind *data* in all text.
+    """
 
     ROBOT_SUPPRESS_NAME = True
 
     def __init__(
-        self, console: str, wanted: str, timeout: float, data: bytes, ended: str | None = None
+        self,
+        console: str,
+        wanted: str,
+        timeout: float,
+        data: bytes,
+        ended: str | None = None,
+        *,
+        refused: bool = False,
+        reason: str = "",
+        matcher: Matcher | None = None,
+        dropped: int = 0,
+        end: int = 0,
     ) -> None:
-        from .console import printable
-
         self.data = data
-        text = printable(data.decode("utf-8", "replace"))
+        self.end = end
+        encoding = "utf-8" if matcher is None else matcher.encoding
+        text = as_lines(data, encoding)
+        self.is_whole = len(text) <= TEXT_LIMIT and not dropped
         if len(text) > TEXT_LIMIT:
             text = f"[{len(text) - TEXT_LIMIT} characters before this]\n{text[-TEXT_LIMIT:]}"
-        when = f"before {ended}" if ended else f"in {time_text(timeout)}"
+        if dropped:
+            text = f"[{dropped} bytes before this were thrown away: nobody read them]\n{text}"
         read = f"Read so far:\n{text}" if text else "Nothing was read."
-        super().__init__(f"{console}: {wanted} was not seen {when}. {read}")
+        when = _when(timeout, ended, reason, refused)
+        hint = "" if matcher is None else _hint(matcher, data)
+        super().__init__(f"{console}: {wanted} was not seen {when}. {hint}{read}")
+
+
+def _when(timeout: float, ended: str | None, reason: str, refused: bool) -> str:
+    if refused:
+        return f"in {time_text(timeout)}, as the console cannot be opened: {ended}"
+    if ended:
+        return f"before {ended}"
+    return f"in {time_text(timeout)}" + (f": {reason}" if reason else "")
+
+
+def _hint(matcher: Matcher, data: bytes) -> str:
+    """What stood between, if text was looked for with its control sequences and is there without them."""
+    from jumpstarter.streams.matching import Matcher, has_controls
+
+    if not matcher.controls or any(has_controls(each, matcher.regex) for each in matcher.wanted):
+        return ""
+    again = Matcher(matcher.wanted, regex=matcher.regex, encoding=matcher.encoding)
+    if again.feed(data) is None and again.finish() is None:
+        return ""
+    sequences = control_sequences(data, matcher.encoding)
+    return f"It is there with control sequences in between ({', '.join(map(repr, sequences))}): leave out controls=True. "
 
 
 class StreamTimeoutError(AssertionError):

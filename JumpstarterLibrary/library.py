@@ -284,11 +284,10 @@ class JumpstarterLibrary(DynamicCore):
         self._timeouts.start_test()
 
     def end_test(self, data: Any, result: Any) -> None:
-        """Show what consoles said and nobody read, where a test failed."""
+        """Show what consoles said and nobody read."""
         self._timeouts.end_test()
-        if result.failed:
-            for session in self._sessions:
-                session.consoles.log_unread()
+        for session in self._sessions:
+            session.consoles.log_unread()
 
     def close(self) -> None:
         """The run has ended."""

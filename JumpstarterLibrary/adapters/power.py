@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from JumpstarterLibrary.consoles import COMING
+
 from .base import Adapter
 
 
 class PowerAdapter(Adapter):
     """Reflection, with the consoles beside the supply, and below those, opened before it comes on.
 
-    A console that exists only while the board has power (a virtual machine's) is opened right after instead. Text of
+    A console that exists only while the board has power (a virtual machine's) is opened as soon as it is there. Text of
     an earlier boot that nobody has read is not taken for text of this one: it goes into the log, and away.
     """
 
@@ -28,6 +30,6 @@ class PowerAdapter(Adapter):
 
     def _after(self, method: str) -> None:
         if method in self._starts:
-            self._context.consoles.capture(self._group)
+            self._context.consoles.capture(self._group, COMING)
         elif method == "off":
             self._context.consoles.switched_off(self._group)

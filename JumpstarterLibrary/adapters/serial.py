@@ -11,9 +11,13 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from jumpstarter.streams.matching import Matcher
+from jumpstarter.streams.screen import as_lines, as_shown, encoding_without_mark
 from robot.api import logger
 
-from JumpstarterLibrary.console import Console, find_pattern, find_text, printable
+from JumpstarterLibrary.console import Console
+from JumpstarterLibrary.conversion import time_text
+from JumpstarterLibrary.errors import NotSeenError
 
 from .base import Adapter, Context
 
@@ -32,7 +36,14 @@ class SerialAdapter(Adapter):
         return self._context.consoles.get(self._client.uuid)
 
     def read_until(
-        self, expected: str, *, timeout: timedelta | None = None, regex: bool = False, encoding: str = "utf-8"
+        self,
+        expected: str | list[str],
+        *,
+        timeout: timedelta | None = None,
+        regex: bool = False,
+        encoding: str = "utf-8",
+        controls: bool = False,
+        strip: bool = False,
     ) -> str:
         """Wait until the console says *expected*, and return all text up to and including it.
 
@@ -40,44 +51,57 @@ class SerialAdapter(Adapter):
         too. When the time is over the keyword fails with the text read so far, and the read position stays:
         another read can look at the same text.
 
+        The text is looked for in what a person sees: colours, cursor movements and other control sequences do not count,
+        and backspaces have done their work. A console that is not there yet is waited for.
+
         Args:
-            expected: The text to wait for, or a regular expression.
+            expected: The text to wait for, or a regular expression; of a list, whichever comes first.
             timeout: How long to wait; by default what `Set Jumpstarter Timeout` says.
-            regex: Take *expected* as a regular expression, in which ``^`` and ``$`` match at lines.
+            regex: Take *expected* as a regular expression, in which ``^`` and ``$`` match at lines, whichever way they end.
             encoding: How bytes become text; what is no text is replaced.
+            controls: Look for the text among control sequences, too, as they came.
+            strip: Return the text without control sequences.
 
         Returns:
-            The text, with line ends as the console sent them.
+            The text as the console sent it.
         """
-        if not expected:
-            raise ValueError("expected is empty; give the text to wait for")
         try:
-            find = find_pattern(expected, encoding) if regex else find_text(expected, encoding)
+            matcher = Matcher(expected, regex=regex, encoding=encoding, controls=controls)
         except re.error as error:
             raise ValueError(f"{expected!r} is not a regular expression: {error}") from error
-        wanted = f"text matching {expected!r}" if regex else f"{expected!r}"
-        data = self._console.read_until(find, self._context.timeouts.seconds(timeout), wanted)
-        return _logged(data.decode(encoding, "replace"))
+        try:
+            data = self._console.read_until(matcher, self._context.timeouts.seconds(timeout))
+        except NotSeenError as error:
+            self._log_failure(error)
+            raise
+        return _logged(data, encoding, strip)
 
     def read(
-        self, *, quiet: timedelta = timedelta(0), timeout: timedelta | None = None, encoding: str = "utf-8"
+        self,
+        *,
+        quiet: timedelta = timedelta(0),
+        timeout: timedelta | None = None,
+        encoding: str = "utf-8",
+        strip: bool = False,
     ) -> str:
         """Return what the console has said since the last read; may be nothing.
 
         Args:
             quiet: Wait until the console has been silent for this long.
-            timeout: How long to wait for silence; by default what `Set Jumpstarter Timeout` says.
+            timeout: How long to wait for silence; by default what `Set Jumpstarter Timeout` says. When it is over and the
+                console still talks, what has come is returned, and a warning says so.
             encoding: How bytes become text; what is no text is replaced.
+            strip: Return the text without control sequences.
         """
-        data = self._read(quiet, timeout)
-        return _logged(data.decode(encoding, "replace"))
+        return _logged(self._read(quiet, timeout), encoding, strip)
 
     def read_bytes(self, *, quiet: timedelta = timedelta(0), timeout: timedelta | None = None) -> bytes:
         """Return the bytes that the console has sent since the last read; may be none.
 
         Args:
             quiet: Wait until the console has been silent for this long.
-            timeout: How long to wait for silence; by default what `Set Jumpstarter Timeout` says.
+            timeout: How long to wait for silence; by default what `Set Jumpstarter Timeout` says. When it is over and the
+                console still talks, what has come is returned, and a warning says so.
         """
         data = self._read(quiet, timeout)
         logger.info(repr(data))
@@ -90,7 +114,7 @@ class SerialAdapter(Adapter):
             text: What to send.
             encoding: How text becomes bytes.
         """
-        self._console.send(text.encode(encoding))
+        self._console.send(text.encode(encoding_without_mark(encoding)))
 
     def write_line(self, text: str = "", *, newline: str = "\n", encoding: str = "utf-8") -> None:
         """Send *text* and a line end to the console.
@@ -100,7 +124,7 @@ class SerialAdapter(Adapter):
             newline: The line end: ``\\n``, ``\\r`` or ``\\r\\n``.
             encoding: How text becomes bytes.
         """
-        self._console.send((text + newline).encode(encoding))
+        self._console.send((text + newline).encode(encoding_without_mark(encoding)))
 
     def write_bytes(self, data: bytes) -> None:
         """Send *data* to the console.
@@ -112,9 +136,22 @@ class SerialAdapter(Adapter):
 
     def _read(self, quiet: timedelta, timeout: timedelta | None) -> bytes:
         seconds = self._context.timeouts.seconds(timeout)
-        return self._console.read(quiet=quiet.total_seconds(), timeout=seconds)
+        console = self._console
+        data, was_quiet = console.read_quiet(quiet.total_seconds(), seconds)
+        if not was_quiet:
+            logger.warn(
+                f"console of {console.name}: it was not silent for {time_text(quiet)} within {time_text(seconds)}"
+            )
+        return data
+
+    def _log_failure(self, error: NotSeenError) -> None:
+        """The log has once what the read did not find its text in: in the failure's message, or beside it."""
+        if error.is_whole:
+            self._context.consoles.note_logged(self._client.uuid, error.end)
+        else:
+            self._context.consoles.log_failed_read(self._client.uuid)
 
 
-def _logged(text: str) -> str:
-    logger.info(printable(text))
-    return text
+def _logged(data: bytes, encoding: str, strip: bool) -> str:
+    logger.info(as_lines(data, encoding))
+    return as_shown(data, encoding) if strip else data.decode(encoding, "replace")

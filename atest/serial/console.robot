@@ -33,6 +33,27 @@ A Regular Expression Matches At Lines
     ${rest} =    Serial Read Until    rest
     Should Be Equal    ${rest}    \nrest
 
+A Regular Expression Matches At Lines However They End
+    Board Says    BOOT DONE\r\nnext\r\n
+    Serial Read Until    ^BOOT DONE$    regex=True
+    Serial Read Until    ^next$    regex=True
+    Board Says    one\rtwo\rthree
+    Serial Read Until    ^two$    regex=True
+
+Text With Colours In It Is Found
+    Board Says    [ \x1b[0;32mOK\x1b[0m ] Started \x1b[1mGetty\x1b[0m\r\n
+    ${text} =    Serial Read Until    [ OK ] Started Getty    strip=True
+    Should Be Equal    ${text}    [ OK ] Started Getty
+    Board Says    [ \x1b[0;31mFAILED\x1b[0m ]
+    Run Keyword And Expect Error    *control sequences in between ('\\x1b[[]0m', '\\x1b[[]0;31m')*
+    ...    Serial Read Until    [ FAILED ]    controls=True    timeout=100 ms
+
+The First Of Several Texts Ends Waiting
+    Board Says    no panic, login:
+    VAR    @{wanted} =    login:    panic
+    ${text} =    Serial Read Until    ${wanted}
+    Should Be Equal    ${text}    no panic
+
 A Pattern That Is None Is Told
     Run Keyword And Expect Error    *'(oops' is not a regular expression: *
     ...    Serial Read Until    (oops    regex=True
@@ -139,6 +160,14 @@ A Port That Comes Back Is Used Again
     Serial Read
     Board Says    second life
     Serial Read Until    second life
+
+A Port That Comes Later Is Waited For
+    [Setup]    No Operation
+    ${link} =    Missing Board
+    ${config} =    Serial Exporter    ${link}    check_existing=${False}
+    Connect To Exporter    config=${config}
+    Board Comes Up And Says    ${link}    login:
+    Serial Read Until    login:
 
 A Port That Does Not Exist Is Told When Connecting
     ${config} =    Serial Exporter    /dev/ttyNowhere

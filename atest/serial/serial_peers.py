@@ -162,6 +162,29 @@ class serial_peers:  # noqa: N801 - Robot's name for it
         name.symlink_to(self.start_board())
         return str(name)
 
+    @keyword
+    def missing_board(self) -> str:
+        """The name of a port that is not there yet."""
+        return str(self._new_folder() / "ttyBoard")
+
+    @keyword
+    def board_comes_up_and_says(self, link: str, text: str) -> None:
+        """The port appears a moment later, as that of a board which gets its power, and the board says something.
+
+        It says it again and again: what comes before somebody has opened the port is lost.
+        """
+        clean = threading.Event()
+
+        def come_up() -> None:
+            self.link_to_a_new_board(link)
+            while not clean.wait(0.1):
+                self.board_says(text)
+
+        timer = threading.Timer(0.5, come_up)
+        timer.start()
+        self._stack.callback(timer.join)
+        self._stack.callback(clean.set)
+
     # ----- servers of ports over TCP
 
     @keyword

@@ -36,6 +36,18 @@ A Socket Is Connected Again After The Server Hung Up
     ${text} =    Serial Read Until    \n
     Should Be Equal    ${text}    welcome\n
 
+A Console Server That Hangs Up With Text Unread Is Connected Again
+    ${url} =    Start Console Server
+    Connect To Serial Port    ${url}
+    Serial Read Until    welcome\n
+    Serial Write Line    Rebooting
+    Serial Read Until    Re
+    Serial Write Line    bye
+    Run Keyword And Expect Error    serial: 'welcome' was not seen before *Read so far:\nbooting*
+    ...    Serial Read Until    welcome
+    ${text} =    Serial Read Until    welcome
+    Should Be Equal    ${text}    booting\nwelcome
+
 A Socket Without A Server Is Told
     ${url} =    Start Console Server
     Clean Up

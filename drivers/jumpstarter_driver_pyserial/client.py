@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -68,25 +67,46 @@ class PySerialClient(DriverClient):
         self._let_go()
         super().close()
 
-    def read_until(self, expected: str, timeout: float | timedelta = 60.0, *, regex: bool = False) -> str:
+    def read_until(
+        self,
+        expected: str | Sequence[str],
+        timeout: float | timedelta = 60.0,
+        *,
+        regex: bool = False,
+        encoding: str = "utf-8",
+        controls: bool = False,
+        strip: bool = False,
+    ) -> str:
         """Return the output up to and including *expected*, from where the last read ended.
 
+        It is looked for in what a person sees: colours and other control sequences do not count, nor does it matter how
+        lines end. `jumpstarter.streams.matching` has the rules, which the Robot library keeps, too.
+
         Args:
-            expected: text to wait for
+            expected: text to wait for; of several, the one that comes first
             timeout: how long to wait: seconds, or a timedelta
-            regex: take *expected* as a regular expression (see `re`); it is matched against UTF-8 bytes
+            regex: take *expected* as a regular expression (see `re`), in which ``^`` and ``$`` match at lines
+            encoding: how bytes become text; what is no text is replaced
+            controls: look for it among control sequences, too, as they came
+            strip: return the output without control sequences
 
         Raises:
             SerialReadTimeout: it did not arrive in time; the message has the text read so far, which stays
                 readable
             SerialReadError: the stream ended before it arrived
         """
-        wanted = re.compile(expected.encode()) if regex else expected
-        return self._console().take_until(wanted, _seconds(timeout)).decode(errors="replace")
+        from jumpstarter.streams.matching import Matcher
 
-    def read(self, timeout: float | timedelta = 0.0) -> str:
-        """Return all unread output. With none, wait up to *timeout* for some, then return an empty text."""
-        return self._console().take(_seconds(timeout)).decode(errors="replace")
+        matcher = Matcher(expected, regex=regex, encoding=encoding, controls=controls)
+        data = self._console().take_until(matcher, _seconds(timeout))
+        return _text(data, encoding, strip)
+
+    def read(self, timeout: float | timedelta = 0.0, *, encoding: str = "utf-8", strip: bool = False) -> str:
+        """Return all unread output. With none, wait up to *timeout* for some, then return an empty text.
+
+        *strip* leaves out control sequences, *encoding* says how bytes become text.
+        """
+        return _text(self._console().take(_seconds(timeout)), encoding, strip)
 
     def write(self, data: str | bytes) -> None:
         """Send *data* as it is, text as UTF-8."""
@@ -141,3 +161,9 @@ class PySerialClient(DriverClient):
 
 def _seconds(timeout: float | timedelta) -> float:
     return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+
+
+def _text(data: bytes, encoding: str, strip: bool) -> str:
+    from jumpstarter.streams.screen import as_shown
+
+    return as_shown(data, encoding) if strip else data.decode(encoding, "replace")

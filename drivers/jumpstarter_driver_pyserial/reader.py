@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.streams.screen import as_lines
+from jumpstarter.streams.unread import NotFound, NothingMoreComes, Unread
 
 if TYPE_CHECKING:
     from jumpstarter.streams.blocking import BlockingStream
+    from jumpstarter.streams.matching import Matcher
 
 MOST_KEPT = 64 * 1024 * 1024
 """Bytes of unread output that are kept; of more, the oldest are dropped."""
@@ -40,24 +41,20 @@ class SerialReader:
 
     def __init__(self, warn: Callable[[str], object]) -> None:
         self._warn = warn
-        self._buffer = bytearray()
-        self._received = 0
-        self._dropped = 0
-        self._changed = threading.Condition()
+        self._unread = Unread(MOST_KEPT)
         self._stream: BlockingStream | None = None
         self._thread: threading.Thread | None = None
-        self._ended = False
-        self._failure = ""
 
     @property
     def attached(self) -> bool:
         """True while a stream is read and has not ended."""
-        return self._stream is not None and not self._ended
+        return self._stream is not None and self._unread.ended is None
 
     def attach(self, stream: BlockingStream) -> None:
         """Read *stream* from now on; it is owned until `detach`."""
         self.detach()
-        self._stream, self._ended, self._failure = stream, False, ""
+        self._stream = stream
+        self._unread.open()
         self._thread = threading.Thread(target=self._read, args=(stream,), name="serial reader", daemon=True)
         self._thread.start()
 
@@ -77,55 +74,31 @@ class SerialReader:
 
     def take(self, timeout: float) -> bytes:
         """All that is unread; waits up to *timeout* seconds for something, then returns nothing."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._buffer or self._ended, timeout)
-            data = bytes(self._buffer)
-            self._buffer.clear()
-            return data
+        self._tell_what_was_dropped()
+        return self._unread.take_something(timeout)
 
-    def take_until(self, expected: str | re.Pattern[bytes], timeout: float) -> bytes:
-        """All that is unread up to and including *expected*, waiting up to *timeout* seconds for it.
+    def take_quiet(self, quiet: float, timeout: float) -> bytes:
+        """All that is unread, when nothing came for *quiet* seconds; *timeout* seconds at most."""
+        return self._unread.take_quiet(quiet, timeout)[0]
+
+    def take_until(self, matcher: Matcher, timeout: float) -> bytes:
+        """All that is unread up to and including what *matcher* looks for, waiting up to *timeout* seconds for it.
 
         Raises:
             SerialReadTimeout: it did not arrive in time
             SerialReadError: the stream ended before it arrived
         """
-        find, dropped = _finder(expected), self._dropped
-        shown = repr(expected if isinstance(expected, str) else expected.pattern.decode(errors="replace"))
-        deadline = time.monotonic() + timeout
-        with self._changed:
-            while True:
-                if self._dropped != dropped:
-                    # What was searched has moved in the buffer.
-                    find, dropped = _finder(expected), self._dropped
-                end = find(self._buffer)
-                if end is not None:
-                    break
-                if self._ended:
-                    told = f"the serial stream ended before {shown} arrived{self._told()}"
-                    raise SerialReadError(told, self._text())
-                if not self._wait_for_more(deadline - time.monotonic()):
-                    raise SerialReadTimeout(
-                        f"{shown} did not arrive within {timeout:g} s{self._told()}", self._text()
-                    )
-            data = bytes(self._buffer[:end])
-            del self._buffer[:end]
-            return data
+        try:
+            return self._unread.take_until(matcher, timeout)
+        except NotFound as failure:
+            raise _error(failure, matcher, timeout) from None
+        finally:
+            self._tell_what_was_dropped()
 
-    def _wait_for_more(self, seconds: float) -> bool:
-        """Wait for new bytes or the end; false when neither came. Each new byte is then searched once."""
-        received = self._received
-        return self._changed.wait_for(lambda: self._received != received or self._ended, max(0.0, seconds))
-
-    def _told(self) -> str:
-        text = self._text()
-        failure = f" ({self._failure})" if self._failure else ""
-        if not text:
-            return f"{failure}; nothing was read"
-        return f"{failure}; read so far: {'...' if len(text) > SHOWN else ''}{text[-SHOWN:]!r}"
-
-    def _text(self) -> str:
-        return self._buffer.decode(errors="replace")
+    def _tell_what_was_dropped(self) -> None:
+        dropped = self._unread.take_untold()
+        if dropped:
+            self._warn(f"serial output was not read for long: its oldest {dropped} bytes are dropped")
 
     def _read(self, stream: BlockingStream) -> None:
         from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
@@ -133,45 +106,22 @@ class SerialReader:
         failure = ""
         try:
             while True:
-                self._add(stream.receive())
+                self._unread.append(stream.receive())
         except (EndOfStream, ClosedResourceError):
             pass
         except (BrokenResourceError, JumpstarterException) as error:
             failure = str(error)
         finally:
-            with self._changed:
-                self._ended, self._failure = True, failure
-                self._changed.notify_all()
-
-    def _add(self, data: bytes) -> None:
-        with self._changed:
-            self._buffer += data
-            self._received += len(data)
-            surplus = len(self._buffer) - MOST_KEPT
-            if surplus > 0:
-                del self._buffer[:surplus]
-                self._dropped += surplus
-                self._warn(f"serial output was not read for long: its oldest {surplus} bytes are dropped")
-            self._changed.notify_all()
+            self._unread.end(failure)
 
 
-def _finder(expected: str | re.Pattern[bytes]) -> Callable[[bytearray], int | None]:
-    """A function that gives the end of the first match in a buffer that only grows at its end, or None."""
-    if isinstance(expected, re.Pattern):
-        pattern = expected
-
-        def find_pattern(buffer: bytearray) -> int | None:
-            match = pattern.search(buffer)
-            return match.end() if match else None
-
-        return find_pattern
-    wanted = expected.encode()
-    searched = 0
-
-    def find_text(buffer: bytearray) -> int | None:
-        nonlocal searched
-        at = buffer.find(wanted, searched)
-        searched = max(0, len(buffer) - len(wanted) + 1)
-        return None if at < 0 else at + len(wanted)
-
-    return find_text
+def _error(failure: NotFound, matcher: Matcher, timeout: float) -> SerialReadError:
+    text = as_lines(failure.data)
+    told = f" ({failure.reason})" if failure.reason else ""
+    if not text:
+        told += "; nothing was read"
+    else:
+        told += f"; read so far: {'...' if len(text) > SHOWN else ''}{text[-SHOWN:]!r}"
+    if isinstance(failure, NothingMoreComes):
+        return SerialReadError(f"the serial stream ended before {matcher.shown} arrived{told}", text)
+    return SerialReadTimeout(f"{matcher.shown} did not arrive within {timeout:g} s{told}", text)

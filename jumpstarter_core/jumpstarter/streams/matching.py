@@ -1,0 +1,228 @@
+"""Finding text in what a console says, while it says it.
+
+A `Matcher` takes the bytes as they come and tells where a match ends. What must hold:
+
+- it looks at text as a person sees it (`jumpstarter.streams.screen`): colours, movements of the cursor and the way in which
+  lines end do not hide a match. What is wanted decides otherwise: with a carriage return in it, line ends are as they were
+  sent; with another control character, control sequences are characters like all others;
+- ``^`` and ``$`` match at lines, ``$`` also at the end of what has come so far, as prompts have no line end;
+- the cost is linear in what came. Text is looked at once. A regular expression looks at the last `OVERLAP` characters and what
+  is new; at all text whenever that has grown by an eighth, when nothing comes for a moment, and when the time is over. So a
+  match that is longer may be seen late, and is seen in the end;
+- a pattern that is not through in time is given up (`jumpstarter.streams.search`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from .screen import Screen
+
+if TYPE_CHECKING:
+    from .search import Searcher
+
+#: Characters before what is new that a regular expression looks at again.
+OVERLAP = 4096
+#: All text is looked at again when this part of it is new.
+_GROWTH = 8
+#: Characters that are kept to look at all of them again.
+MOST_KEPT = 8 * 1024 * 1024
+#: Seconds that a search may take at least, even if the time is over: what is there already has to be seen.
+LEAST_TIME = 0.25
+#: Part of the time that looking at all text again may take while a console is silent.
+_SHARE = 20
+#: Seconds of silence before all text is looked at again.
+SILENCE = 0.05
+
+_CONTROLS_IN_PATTERN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\\(?:x[01][0-9a-ce-fA-CE-F]|x7[fF]|0|a|f|v|\[b\])"
+)
+_NO_CONTROLS = re.compile(r"\\\\|\\x0[9aAdD]|\\01[125]")
+_RETURN_IN_PATTERN = re.compile(r"\r|\\r|\\x0[dD]|\\015")
+_CONTROLS_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+class Look(Protocol):
+    """Looks for something in a text."""
+
+    #: Whether a match may depend on what comes after it.
+    needs_more: bool
+
+    def find(self, text: str, start: int, seconds: float) -> int | None:
+        """Where the first match from *start* on ends; None when there is none."""
+
+    def reach(self) -> int | None:
+        """How many characters a match has at most; None when there is no limit."""
+
+
+class TextLook:
+    """Looks for one of several texts."""
+
+    needs_more = False
+
+    def __init__(self, wanted: Sequence[str]) -> None:
+        self._wanted = wanted
+
+    def find(self, text: str, start: int, seconds: float) -> int | None:
+        """See `Look`."""
+        ends = [at + len(each) for each in self._wanted if (at := text.find(each, start)) >= 0]
+        return min(ends, default=None)
+
+    def reach(self) -> int:
+        """See `Look`."""
+        return max(map(len, self._wanted))
+
+
+class PatternLook:
+    """Looks for one of several regular expressions. Raises re.error if one is not valid."""
+
+    needs_more = True
+
+    def __init__(self, wanted: Sequence[str]) -> None:
+        for each in wanted:
+            re.compile(each, re.MULTILINE)
+        self._wanted = wanted
+
+    def find(self, text: str, start: int, seconds: float) -> int | None:
+        """See `Look`. Raises `SearchTimeout`."""
+        deadline = monotonic() + seconds
+        found = [_searcher().search(each, text, start, deadline - monotonic()) for each in self._wanted]
+        spans = [span for span in found if span is not None]
+        return min(spans)[1] if spans else None
+
+    def reach(self) -> None:
+        """See `Look`."""
+        return
+
+
+class Matcher:
+    """Looks for *wanted*, a text or a regular expression or several of them, in bytes that come piece by piece.
+
+    Args:
+        wanted: what to look for
+        regex: take it as a regular expression (see `re`)
+        encoding: how bytes become text
+        controls: take control sequences for characters like all others
+
+    Raises:
+        re.error: the regular expression is not valid
+        ValueError: nothing is wanted
+        LookupError: the encoding is not known
+    """
+
+    def __init__(
+        self,
+        wanted: str | Sequence[str],
+        *,
+        regex: bool = False,
+        encoding: str = "utf-8",
+        controls: bool = False,
+    ) -> None:
+        self.wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        self.regex = regex
+        self.encoding = encoding
+        if not self.wanted or not all(self.wanted):
+            raise ValueError("expected is empty; give the text to wait for")
+        returns, found = (_RETURN_IN_PATTERN if regex else re.compile("\r")), self.wanted
+        self.controls = controls or any(has_controls(each, regex) for each in found)
+        self._screen = Screen(encoding, controls=self.controls, as_sent=any(map(returns.search, found)))
+        self._look: Look = PatternLook(self.wanted) if regex else TextLook(self.wanted)
+        self._all_looked_at = 0
+        self._duration = 0.0
+        #: Bytes that were fed.
+        self.fed = 0
+        #: Characters that were looked at, each time counted: what the cost is.
+        self.looked_at = 0
+
+    @property
+    def shown(self) -> str:
+        """What is wanted, for a message."""
+        listed = " or ".join(map(repr, self.wanted))
+        return f"text matching {listed}" if self.regex else listed
+
+    def feed(self, data: bytes, *, more: bool = False, seconds: float = LEAST_TIME) -> int | None:
+        """Take the next bytes and look for a match, for *seconds* at the most.
+
+        Returns where it ends, counted in bytes from the first that was fed, or None. *more* tells that more bytes are there
+        already: a match that they may change is not taken for one. Raises `jumpstarter.streams.search.SearchTimeout`.
+        """
+        self._screen.feed(data)
+        self.fed += len(data)
+        return self._new(more, seconds)
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds of silence after which `look_at_all` is worth its time; None when it is not needed."""
+        if self._look.reach() is not None or self._all_looked_at == self._screen.length:
+            return None
+        return max(SILENCE, _SHARE * self._duration)
+
+    def look_at_all(self, seconds: float = LEAST_TIME) -> int | None:
+        """Look at all text, also for matches that are longer than `OVERLAP`."""
+        started = monotonic()
+        found = self._in_window(0, more=False, seconds=seconds)
+        self._all_looked_at = self._screen.length
+        self._duration = monotonic() - started
+        return found
+
+    def finish(self, seconds: float = LEAST_TIME) -> int | None:
+        """Look at all text for the last time; what is not complete counts as it is."""
+        self._screen.finish()
+        return self.look_at_all(max(seconds, LEAST_TIME))
+
+    def _new(self, more: bool, seconds: float) -> int | None:
+        if more and self._look.needs_more and self._screen.line_start <= self._screen.changed_from:
+            # Only complete lines have a beginning and an end that the bytes to come leave alone.
+            return None
+        new_from, length = self._screen.changed_from, self._screen.length
+        reach = self._look.reach()
+        self._screen.forget(length - (MOST_KEPT if reach is None else reach + 1))
+        if reach is not None:
+            self._screen.changed_from = length
+            return self._in_window(new_from - reach + 1, more=False, seconds=seconds)
+        if (length - self._all_looked_at) * _GROWTH >= length and not more:
+            found = self.look_at_all(seconds)
+        else:
+            found = self._in_window(new_from - OVERLAP, more=more, seconds=seconds)
+        self._screen.changed_from = self._screen.line_start if more else length
+        return found
+
+    def _in_window(self, start: int, *, more: bool, seconds: float) -> int | None:
+        """Where in the stream the first match ends that begins at place *start* or after it."""
+        start = max(self._screen.first, start)
+        begin = max(
+            self._screen.first, start - 1
+        )  # whether a line begins at *start* is told by what is before it
+        text = self._screen.window(begin)
+        if more:
+            text = text[: max(0, self._screen.line_start - begin)]
+        self.looked_at += max(0, len(text) - (start - begin))
+        end = self._look.find(text, start - begin, max(seconds, LEAST_TIME))
+        if end is None or (more and "\n" not in text[end:-1]):
+            return None
+        return self._screen.raw_end(begin + end)
+
+
+def has_controls(wanted: str, regex: bool) -> bool:
+    """Whether *wanted* has control characters that a person does not see, or stands for some."""
+    if not regex:
+        return _CONTROLS_IN_TEXT.search(wanted) is not None
+    return _CONTROLS_IN_PATTERN.search(_NO_CONTROLS.sub("", wanted)) is not None
+
+
+_shared: list[Searcher] = []
+
+
+def _searcher() -> Searcher:
+    """The one searcher of this process."""
+    if not _shared:
+        import atexit
+
+        from .search import Searcher
+
+        _shared.append(Searcher())
+        atexit.register(_shared[0].close)
+    return _shared[0]
