@@ -59,3 +59,10 @@ def _use_endpoint(ctx: click.Context, param: click.Parameter, value: str | None)
 def main() -> int:
     """Entry point of the ``jmp`` script."""
     return run(make, "jmp")
+
+
+def __getattr__(name: str) -> click.Group:
+    """`jmp`, the group, for programs that run its commands themselves."""
+    if name != "jmp":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return make()

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from anyio import to_thread
 from anyio.abc import AnyByteStream
 from jumpstarter.common.exceptions import ConfigurationError, ConnectionError
 from jumpstarter.driver import Driver, export, exportstream
@@ -187,10 +188,9 @@ class WebsocketNetwork(_Addressed, NetworkInterface, Driver):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.url.startswith(("ws://", "wss://")):
-            raise ConfigurationError(
-                f"{type(self).__name__}: url must start with ws:// or wss://, found {self.url!r}"
-            )
+        # A subclass may find its URL out when a stream is opened, by a property.
+        if not isinstance(getattr(type(self), "url", None), property):
+            _check_websocket(self, self.url)
         require_websockets()
 
     def _url(self) -> str:
@@ -200,8 +200,17 @@ class WebsocketNetwork(_Addressed, NetworkInterface, Driver):
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AnyByteStream]:
         """Open a WebSocket. Raises `ConnectionError` when the server cannot be reached or refuses."""
-        async with connect_websocket(self.url, self.connect_timeout) as stream:
+        url = await to_thread.run_sync(self._url)
+        _check_websocket(self, url)
+        async with connect_websocket(url, self.connect_timeout) as stream:
             yield stream
+
+
+def _check_websocket(driver: Driver, url: str) -> None:
+    if not url.startswith(("ws://", "wss://")):
+        raise ConfigurationError(
+            f"{type(driver).__name__}: url must start with ws:// or wss://, found {url!r}"
+        )
 
 
 @dataclass(kw_only=True)

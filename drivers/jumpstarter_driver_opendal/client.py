@@ -11,20 +11,24 @@ from uuid import UUID
 
 import click
 from jumpstarter.client import DriverClient
+from jumpstarter.client.flasher import FlasherClientInterface
 
 from .flashing import FlasherClient, StorageMuxClient, StorageMuxFlasherClient
-from .transfer import PathBuf, operator_for_path, receiving, sending
+from .transfer import PathBuf, clean_filename, operator_for_path, path_with_query, receiving, sending
 
 if TYPE_CHECKING:
     from .common import Capability, Metadata, PresignedRequest
 
 __all__ = [
     "FlasherClient",
+    "FlasherClientInterface",
     "OpendalClient",
     "OpendalFile",
     "StorageMuxClient",
     "StorageMuxFlasherClient",
+    "clean_filename",
     "operator_for_path",
+    "path_with_query",
 ]
 
 

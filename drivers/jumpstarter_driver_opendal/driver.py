@@ -57,7 +57,7 @@ class Opendal(Driver):
     _operator: Any = field(init=False, repr=False)
     _root: Root = field(init=False, repr=False)
     _files: dict[UUID, OpenFile] = field(default_factory=dict, init=False, repr=False)
-    _created: set[str] = field(default_factory=set, init=False, repr=False)
+    _created_paths: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,7 +89,7 @@ class Opendal(Driver):
         with storage_errors(f"open {path!r}"):
             file = self._operator.open(path, mode, **options)
         if is_new:
-            self._created.add(path)
+            self._created_paths.add(path)
         number = uuid4()
         self._files[number] = OpenFile(path, mode, file, is_new)
         return number
@@ -187,7 +187,7 @@ class Opendal(Driver):
         if opened.is_new:
             with suppress(OSError, NotImplementedError), storage_errors("remove"):
                 self._operator.delete(opened.path)
-                self._created.discard(opened.path)
+                self._created_paths.discard(opened.path)
 
     # Entries
 
@@ -229,7 +229,7 @@ class Opendal(Driver):
         with storage_errors(f"copy {source!r} to {target!r}"):
             self._operator.copy(source, target)
         if is_new:
-            self._created.add(target)
+            self._created_paths.add(target)
 
     @export
     def rename(self, source: str, target: str) -> None:
@@ -238,9 +238,9 @@ class Opendal(Driver):
         self._root.checked(target)
         with storage_errors(f"rename {source!r} to {target!r}"):
             self._operator.rename(source, target)
-        if source in self._created:
-            self._created.discard(source)
-            self._created.add(target)
+        if source in self._created_paths:
+            self._created_paths.discard(source)
+            self._created_paths.add(target)
 
     @export
     def remove_all(self, path: str) -> None:
@@ -249,7 +249,9 @@ class Opendal(Driver):
         with storage_errors(f"remove {path!r}"):
             self._operator.remove_all(path)
         prefix = path.rstrip("/") + "/"
-        self._created = {one for one in self._created if one != path and not one.startswith(prefix)}
+        self._created_paths = {
+            one for one in self._created_paths if one != path and not one.startswith(prefix)
+        }
 
     @export
     def create_dir(self, path: str) -> None:
@@ -259,7 +261,7 @@ class Opendal(Driver):
         with storage_errors(f"create directory {path!r}"):
             self._operator.create_dir(path)
         if is_new:
-            self._created.add(path)
+            self._created_paths.add(path)
 
     @export
     def delete(self, path: str) -> None:
@@ -267,7 +269,7 @@ class Opendal(Driver):
         self._root.checked(path)
         with storage_errors(f"delete {path!r}"):
             self._operator.delete(path)
-        self._created.discard(path)
+        self._created_paths.discard(path)
 
     @export
     def exists(self, path: str) -> bool:
@@ -334,12 +336,12 @@ class Opendal(Driver):
     def register_path(self, path: str) -> None:
         """Count *path* as created by the client."""
         self._root.checked(path)
-        self._created.add(path)
+        self._created_paths.add(path)
 
     @export
     def get_created_resources(self) -> set[str]:
         """The paths that clients created and that were not there before."""
-        return set(self._created)
+        return set(self._created_paths)
 
     def reset(self) -> None:
         """Close what a client left open."""
@@ -358,12 +360,12 @@ class Opendal(Driver):
             self._close_quietly(self._files.popitem()[1])
 
     def _remove_created(self) -> None:
-        for path in sorted(self._created, key=len, reverse=True):
+        for path in sorted(self._created_paths, key=len, reverse=True):
             try:
                 self._remove_entry(path)
             except (OSError, NotImplementedError, ValueError) as error:
                 self.logger.warning("left behind: %s", error)
-        self._created.clear()
+        self._created_paths.clear()
 
     def _remove_entry(self, path: str) -> None:
         self._root.checked(path)  # again: a link may have come since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -31,6 +32,18 @@ class FlasherClient(CoreFlasherClient):
     def destination(self, path: PathBuf, operator: Any, compression: Any) -> AbstractContextManager[Any]:
         """A handle to write *path*."""
         return receiving(self, path, operator=operator, compression=compression)
+
+    def _should_upload_file(
+        self, storage: Any, filename: str, src_path: PathBuf, src_operator: Any, operator_scheme: str = "fs"
+    ) -> bool:
+        """Whether *filename* in *storage*, an `OpendalClient`, differs from the file *src_path*; flashers of others ask this.
+
+        What is not a local file counts as different: to compare it takes as long as to send it.
+        """
+        if operator_scheme != "fs" or not storage.exists(filename):
+            return True
+        with open(src_path, "rb") as file:
+            return bool(storage.hash(filename, "sha256") != hashlib.file_digest(file, "sha256").hexdigest())
 
 
 @dataclass(kw_only=True)

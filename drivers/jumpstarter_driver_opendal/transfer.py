@@ -16,9 +16,19 @@ from jumpstarter.client.transfer import PathBuf, is_url
 from jumpstarter.common.images import looks_packed
 
 if TYPE_CHECKING:
+    from urllib.parse import ParseResult
+
     from jumpstarter.client import DriverClient
 
-__all__ = ["PathBuf", "is_url", "operator_for_path", "receiving", "sending"]
+__all__ = [
+    "PathBuf",
+    "clean_filename",
+    "is_url",
+    "operator_for_path",
+    "path_with_query",
+    "receiving",
+    "sending",
+]
 
 _EXPIRE_SECONDS = 24 * 3600
 
@@ -49,6 +59,17 @@ def _http_operator(url: str) -> tuple[Path, Any]:
     if address.user:
         options |= {"username": address.user[0], "password": address.user[1]}
     return Path(unquote(parts.path)), import_opendal().Operator("http", **options)
+
+
+def path_with_query(parsed_url: ParseResult) -> str:
+    """Path and query of a URL that ``urllib.parse.urlparse`` took apart, as a server is asked for them."""
+    return f"{parsed_url.path}?{parsed_url.query}" if parsed_url.query else parsed_url.path
+
+
+def clean_filename(path: PathBuf) -> str:
+    """The last part of a path or URL, without the query that a path may have from `path_with_query`."""
+    text = os.fspath(path).partition("?")[0]
+    return Path(text.partition("#")[0] if is_url(path) else text).name
 
 
 @contextmanager

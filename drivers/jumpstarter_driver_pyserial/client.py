@@ -12,6 +12,7 @@ import click
 from jumpstarter.client import DriverClient
 from jumpstarter.client.decorators import driver_click_group
 
+from .console import Console
 from .reader import SerialReader, SerialReadError, SerialReadTimeout
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jumpstarter_driver_network.adapters import PexpectAdapter
     from pexpect.fdpexpect import fdspawn
 
-__all__ = ["PySerialClient", "SerialReadError", "SerialReadTimeout"]
+__all__ = ["Console", "PySerialClient", "SerialReadError", "SerialReadTimeout"]
 
 
 @dataclass(kw_only=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jumpstarter.streams.blocking import BlockingStream
+
+    from .client import PySerialClient
 
 ESCAPE = b"\x02"
 """Ctrl+B."""
@@ -34,6 +37,22 @@ class EscapeCounter:
             if self._seen == ESCAPES:
                 return data[:position], True
         return data, False
+
+
+class ConsoleExit(Exception):
+    """For programs written for stock Jumpstarter, which catch it around `Console.run`; nothing here raises it."""
+
+
+class Console:
+    """The console on a serial port's client, as programs start it."""
+
+    def __init__(self, serial_client: PySerialClient) -> None:
+        self.serial_client = serial_client
+
+    def run(self) -> None:
+        """Join this process's terminal with the port, until Ctrl+B three times or the stream's end."""
+        with self.serial_client.stream() as stream:
+            run_console(stream, sys.stdin.fileno(), sys.stdout.fileno())
 
 
 def run_console(stream: BlockingStream, keyboard: int, screen: int) -> str:

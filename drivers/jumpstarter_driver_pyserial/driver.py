@@ -25,13 +25,20 @@ from .streams import AsyncSerial, DescriptorStream, ThrottledStream, threaded_st
 if TYPE_CHECKING:
     from serial import SerialBase
 
-__all__ = ["AsyncSerial", "PySerial", "ThrottledStream"]
+__all__ = ["AsyncSerial", "PySerial", "ThrottledStream", "serial_for_url"]
 
 CONNECT_TIMEOUT = 10.0
 """Seconds that reaching the server of a ``socket://`` port may take."""
 
 RELEASE_TIMEOUT = 3.0
 """Seconds that a new stream waits for the one before it to let go of the port."""
+
+
+def serial_for_url(url: str, **options: Any) -> SerialBase:
+    """pyserial's function of this name; tests of drivers that have a `PySerial` put a port of their own in its place."""
+    import serial
+
+    return serial.serial_for_url(url, **options)
 
 
 @dataclass(kw_only=True)
@@ -156,8 +163,11 @@ class PySerial(Driver):
 
     def _open(self) -> SerialBase:
         with self._port_lock:
-            self._port = open_port(self.url, self.baudrate, self._lines, self.disable_hupcl)
+            self._port = self._open_port()
             return self._port
+
+    def _open_port(self) -> SerialBase:
+        return open_port(serial_for_url, self.url, self.baudrate, self._lines, self.disable_hupcl)
 
     def _close(self) -> None:
         with self._port_lock:
@@ -187,10 +197,8 @@ class PySerial(Driver):
         if self.url.startswith("socket://"):
             raise NotImplementedError(f"serial port {self.url} has no {line.upper()} line")
         self._lines[line] = value
-        if self.url.startswith("loop://"):
-            return
         with self._port_lock:
-            port = self._port or open_port(self.url, self.baudrate, self._lines, self.disable_hupcl)
+            port = self._port or self._open_port()
             try:
                 setattr(port, line, value)
             except OSError:

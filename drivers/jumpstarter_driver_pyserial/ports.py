@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -56,10 +56,17 @@ def socket_address(url: str) -> tuple[str, int]:
     return parts.hostname, port
 
 
-def open_port(url: str, baudrate: int, lines: Mapping[str, bool], disable_hupcl: bool) -> SerialBase:
+def open_port(
+    make: Callable[..., SerialBase],
+    url: str,
+    baudrate: int,
+    lines: Mapping[str, bool],
+    disable_hupcl: bool,
+) -> SerialBase:
     """Open *url* through pyserial; blocks while it connects.
 
     Args:
+        make: pyserial's ``serial_for_url``
         url: device or pyserial URL
         baudrate: bits per second
         lines: states of ``dtr`` and ``rts`` to open with; what is absent is switched on, as pyserial does
@@ -68,12 +75,11 @@ def open_port(url: str, baudrate: int, lines: Mapping[str, bool], disable_hupcl:
     Raises:
         ConnectionError: the port is missing, busy, forbidden, or the far end does not answer
     """
-    import serial
-
     try:
-        port = serial.serial_for_url(url, do_not_open=True, baudrate=baudrate)
+        port = make(url, do_not_open=True, baudrate=baudrate)
         for line, state in lines.items():
-            setattr(port, line, state)
+            # pyserial opens a port with these; while it is closed, setting the line does no more.
+            setattr(port, f"_{line}_state", state)
         if has_descriptor(port):
             port.timeout = 0
             # A second program on one port would steal bytes from the first.

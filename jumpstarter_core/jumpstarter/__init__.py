@@ -6,6 +6,11 @@ import _jumpstarter_guard
 
 _jumpstarter_guard.check()
 
-# gRPC's C core logs to standard error on its own; its lines mean nothing to a user of the product.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-os.environ.setdefault("GLOG_minloglevel", "2")
+
+def configure_grpc_env() -> None:
+    """Keep gRPC's C core from logging to standard error on its own, unless the environment says how: no user knows its lines."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault("GLOG_minloglevel", "2")
+
+
+configure_grpc_env()

@@ -9,6 +9,19 @@ from typing import Any
 import pytest
 
 NAMES: dict[str, str] = {
+    "jumpstarter": "configure_grpc_env",
+    "jumpstarter.common.types": "AsyncChannel ControllerStub ExporterStub RouterStub",
+    "jumpstarter_cli.jmp": "jmp",
+    "jumpstarter_driver_network.streams.websocket": "WebsocketClientStream",
+    "jumpstarter_driver_opendal.adapter": "OpendalAdapter AsyncFileStream",
+    "jumpstarter_driver_opendal.client": (
+        "FlasherClient FlasherClientInterface StorageMuxClient StorageMuxFlasherClient OpendalClient OpendalFile "
+        "operator_for_path clean_filename path_with_query"
+    ),
+    "jumpstarter_driver_pyserial.client": "Console PySerialClient",
+    "jumpstarter_driver_pyserial.console": "Console ConsoleExit",
+    "jumpstarter_driver_pyserial.driver": "PySerial AsyncSerial ThrottledStream serial_for_url",
+    "jumpstarter_testing": "JumpstarterTest eventually",
     "jumpstarter.driver": "Driver FlasherInterface export exportstream",
     "jumpstarter.driver.base": "Driver",
     "jumpstarter.driver.decorators": (
@@ -111,7 +124,10 @@ MEMBERS: dict[str, str] = {
         "status wait_for_lease_ready_monitored wait_for_hook_complete_monitored"
     ),
     "jumpstarter.client.DriverClient": "call streamingcall stream log_stream open_stream close",
+    "jumpstarter.client.base.StubDriverClient": "call streamingcall stream log_stream open_stream call_async stream_async",
+    "jumpstarter.config.user.UserConfigV1Alpha1": "USER_CONFIG_PATH load save exists load_or_create use_client",
     "jumpstarter.config.exporter.ExporterConfigV1Alpha1": (
+        "BASE_PATH SYSTEM_CONFIG_PATH "
         "load load_path save list exists delete resolve_path user_config_exists validate_alias dump_yaml serve_unix "
         "serve_unix_async create_exporter serve"
     ),
@@ -126,7 +142,7 @@ MEMBERS: dict[str, str] = {
     ),
     "jumpstarter.client.Lease": (
         "connect connect_async serve_unix serve_unix_async monitor monitor_async request request_async get refresh_channel "
-        "exporter_name lease_ended lease_transferred lease_ending_callback __enter__ __exit__ __aenter__ __aexit__"
+        "handle_async exporter_name lease_ended lease_transferred lease_ending_callback __enter__ __exit__ __aenter__ __aexit__"
     ),
     "jumpstarter.client.DirectLease": (
         "connect connect_async serve_unix serve_unix_async monitor monitor_async exporter_name lease_ended "
@@ -138,8 +154,9 @@ MEMBERS: dict[str, str] = {
     "jumpstarter.client.grpc.Lease": "from_protobuf get_status model_dump model_dump_json",
     "jumpstarter.client.grpc.Exporter": "from_protobuf model_dump model_dump_json",
     "jumpstarter.config.client.ClientConfigV1Alpha1": (
-        "channel lease lease_async get_exporter list_exporters create_lease delete_lease list_leases update_lease "
-        "rotate_token from_file from_env try_from_env load save exists list delete dump_yaml ensure_exists"
+        "CLIENT_CONFIGS_PATH channel lease lease_async get_exporter list_exporters create_lease delete_lease "
+        "list_leases update_lease rotate_token from_file from_env try_from_env load save exists list delete dump_yaml "
+        "ensure_exists"
     ),
     "jumpstarter.exporter.Session": (
         "serve_port_async serve_multi_port_async serve_tcp_async serve_tcp_and_unix_async serve_unix_async "

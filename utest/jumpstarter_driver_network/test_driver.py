@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -281,3 +282,27 @@ def test_a_failed_connection_leaves_the_exporter_usable(closed_port: int) -> Non
             with pytest.raises(DriverError), client.stream():
                 pass
         assert client.address() == f"tcp://127.0.0.1:{closed_port}"
+
+
+def test_a_websocket_whose_url_is_a_property_is_asked_for_it_when_a_stream_is_opened(
+    websocket_server: str,
+) -> None:
+    asked: list[str] = []
+
+    @dataclass(kw_only=True)
+    class Console(WebsocketNetwork):
+        @property
+        def url(self) -> str:  # type: ignore[override]
+            asked.append(websocket_server)
+            return websocket_server
+
+        @url.setter
+        def url(self, value: str) -> None:
+            """What the exporter file says does not count."""
+
+    with serve(Console(url="")) as client:
+        assert asked == []
+        with client.stream() as stream:
+            stream.send(b"over a property")
+            assert stream.receive() == b"over a property"
+    assert asked == [websocket_server]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
@@ -141,6 +142,18 @@ async def test_coroutine_leases_connects_and_gives_back(config: ClientConfigV1Al
                     await client.power.call_async("on")
             assert await lease.request_async() is lease
         assert (await config.list_leases()).leases == []
+
+
+@pytest.mark.anyio
+async def test_a_stream_of_a_program_is_carried_to_the_exporter(config: ClientConfigV1Alpha1) -> None:
+    async with making_async(config) as make, make() as lease:
+        with TemporaryDirectory() as folder, ExitStack() as stack:
+            path = Path(folder) / "socket"
+            async with await anyio.create_unix_listener(path) as listener, anyio.create_task_group() as tasks:
+                tasks.start_soon(listener.serve, lease.handle_async)
+                async with client_from_path(path, lease.portal, stack, allow=[], unsafe=True) as client:
+                    await client.power.call_async("on")
+                tasks.cancel_scope.cancel()
 
 
 @pytest.mark.anyio

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, c
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from jumpstarter.common.exceptions import (
     ConfigurationError,
@@ -64,7 +64,12 @@ class ClientConfigV1Alpha1Lease:
 
 @dataclass(kw_only=True)
 class ClientConfigV1Alpha1:
-    """One client configuration; *alias* is its name on this machine, *path* the file it was read from."""
+    """One client configuration; *alias* is its name on this machine, *path* the file it was read from.
+
+    `CLIENT_CONFIGS_PATH` is the folder of the user's files; tests may set it.
+    """
+
+    CLIENT_CONFIGS_PATH: ClassVar[Path] = CLIENTS.user  # type: ignore[assignment]
 
     alias: str = field(default="default", metadata={"internal": True})
     path: Path | None = field(default=None, metadata={"internal": True})

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from jumpstarter.common.exceptions import JumpstarterException
 from jumpstarter.config.common import CONFIG_API_VERSION, ObjectMeta
@@ -148,7 +148,13 @@ class FetchConfigV1Alpha1:
 @_takes_file_names
 @dataclass(kw_only=True)
 class ExporterConfigV1Alpha1:
-    """One exporter configuration; *alias* is its name on this machine, *path* the file it was read from."""
+    """One exporter configuration; *alias* is its name on this machine, *path* the file it was read from.
+
+    `BASE_PATH` is the folder of the user's files, `SYSTEM_CONFIG_PATH` that of the system's; tests may set them.
+    """
+
+    BASE_PATH: ClassVar[Path] = EXPORTERS.user  # type: ignore[assignment]
+    SYSTEM_CONFIG_PATH: ClassVar[Path] = EXPORTERS.system  # type: ignore[assignment]
 
     alias: str = field(default="default", metadata={"internal": True})
     path: Path | None = field(default=None, metadata={"internal": True})

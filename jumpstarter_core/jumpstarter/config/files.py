@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,24 @@ from jumpstarter.common.exceptions import ConfigurationError, FileAccessError, F
 from jumpstarter.common.suggestions import did_you_mean
 from jumpstarter.config.common import system_config_home, user_config_home
 from jumpstarter.config.loader import display_path
+
+
+class Place:
+    """A path that the environment decides, as an attribute of a class; whoever sets that attribute to a path moves the place."""
+
+    def __init__(self, default: Callable[[], Path]) -> None:
+        self._default = default
+        self._shown: tuple[type, str] | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._shown = owner, name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Path:
+        return self._default()
+
+    def path(self) -> Path:
+        """Where it is now."""
+        return self._default() if self._shown is None else Path(getattr(*self._shown))
 
 
 @dataclass(frozen=True)
@@ -24,16 +43,22 @@ class AliasFolder:
     folder: str
     kind: str
     create: str
+    user: Place = field(init=False, repr=False, compare=False)
+    system: Place = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "user", Place(lambda: user_config_home() / self.folder))
+        object.__setattr__(self, "system", Place(lambda: system_config_home() / self.folder))
 
     def user_path(self, alias: str) -> Path:
         """The user's file of *alias*; it need not exist. Raises ConfigurationError for a bad alias."""
         self.check_alias(alias)
-        return user_config_home() / self.folder / f"{alias}.yaml"
+        return self.user.path() / f"{alias}.yaml"
 
     def system_path(self, alias: str) -> Path:
         """The system's file of *alias*; it need not exist. Raises ConfigurationError for a bad alias."""
         self.check_alias(alias)
-        return system_config_home() / self.folder / f"{alias}.yaml"
+        return self.system.path() / f"{alias}.yaml"
 
     def find(self, alias: str) -> Path | None:
         """The file that *alias* names, the user's before the system's."""
@@ -53,9 +78,9 @@ class AliasFolder:
     def aliases(self) -> dict[str, Path]:
         """All aliases, sorted, with the file that each names."""
         found: dict[str, Path] = {}
-        for home in (user_config_home(), system_config_home()):
+        for folder in (self.user.path(), self.system.path()):
             with contextlib.suppress(OSError):  # no such folder, or none that this user may read
-                for path in (home / self.folder).glob("*.yaml"):
+                for path in folder.glob("*.yaml"):
                     if not path.name.startswith(".") and path.is_file():
                         found.setdefault(path.name.removesuffix(".yaml"), path)
         return dict(sorted(found.items()))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jumpstarter.config.client import ClientConfigV1Alpha1
 from jumpstarter.config.common import CONFIG_API_VERSION, system_config_home, user_config_home
 from jumpstarter.config.fields import to_plain
-from jumpstarter.config.files import dump, missing_file, write_atomically
+from jumpstarter.config.files import Place, dump, missing_file, write_atomically
 from jumpstarter.config.loader import Problems, display_path, read_file
 from jumpstarter.config.reading import USER_KINDS, read_document
 from jumpstarter.config.schema import convert_fields
@@ -47,7 +47,12 @@ class UserConfigV1Alpha1Config:
 
 @dataclass(kw_only=True)
 class UserConfigV1Alpha1:
-    """The user configuration. Without a file it is empty; only `save` and `use_client` create one."""
+    """The user configuration. Without a file it is empty; only `save` and `use_client` create one.
+
+    `USER_CONFIG_PATH` is the user's file; tests may set it.
+    """
+
+    USER_CONFIG_PATH: ClassVar[Path] = Place(lambda: user_config_home() / FILE_NAME)  # type: ignore[assignment]
 
     apiVersion: Literal["jumpstarter.dev/v1alpha1"] = field(  # noqa: N815 - the name in the file
         default=CONFIG_API_VERSION, metadata={"keep": True}
@@ -60,7 +65,7 @@ class UserConfigV1Alpha1:
     @classmethod
     def user_path(cls) -> Path:
         """Where the user's file is, or would be."""
-        return user_config_home() / FILE_NAME
+        return Path(cls.USER_CONFIG_PATH)
 
     @classmethod
     def exists(cls) -> bool:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import grpc
-from anyio import CancelScope, to_thread
+from anyio import CancelScope, connect_unix, to_thread
 from jumpstarter_protocol import jumpstarter_pb2_grpc
 
 from jumpstarter.client.client import client_on_channel, tls_arguments
@@ -31,6 +31,7 @@ from jumpstarter.common.errors import connection_error
 from jumpstarter.common.grpc import exporter_channel, grpc_options
 from jumpstarter.common.tempfile import TemporarySocket
 from jumpstarter.config.tls import TLSConfigV1Alpha1
+from jumpstarter.streams.common import forward_stream
 
 from .holding import LeaseRequest, acquire, release
 from .keeping import SOON, Keeper
@@ -41,6 +42,7 @@ from .threads import ThreadsChannel
 from .tunnel import Channels
 
 if TYPE_CHECKING:
+    from anyio.abc import AnyByteStream
     from anyio.from_thread import BlockingPortal
 
 logger = logging.getLogger("jumpstarter.lease")
@@ -305,6 +307,13 @@ class Lease(_Way):
                     yield path, lambda stack, left: self._connect(path, dialer, stack, left)
             finally:
                 await channels.close()
+
+    async def handle_async(self, stream: AnyByteStream) -> None:
+        """Carry bytes between *stream* and the exporter of the lease until both directions have ended."""
+        async with self._way() as (path, _):
+            exporter = await connect_unix(path)
+            async with forward_stream(stream, exporter):
+                return
 
     async def _dial(self, request: Any, metadata: Any) -> Any:
         try:
