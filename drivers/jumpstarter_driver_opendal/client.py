@@ -126,9 +126,13 @@ class OpendalClient(DriverClient):
             return file.read_bytes()
 
     def write_from_path(self, dst: PathBuf, src: PathBuf, operator: Any = None) -> None:
-        """Write the content of *src* to the file *dst*; *src* as of `OpendalFile.write_from_path`."""
-        with self.open(dst, "wb") as file:
-            file.write_from_path(src, operator)
+        """Write the content of *src* to the file *dst*; *src* as of `OpendalFile.write_from_path`.
+
+        When that fails, *dst* is as it was, or not there if it is new.
+        """
+        # The source first: a typo in it must leave the target alone.
+        with sending(self, src, operator=operator) as handle, self.open(dst, "wb") as file:
+            self.call("file_write", file.fd, handle)
 
     def read_into_path(self, src: PathBuf, dst: PathBuf, operator: Any = None) -> None:
         """Read the file *src* into *dst*: a local file, or a path in *operator*."""

@@ -16,7 +16,7 @@ from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.driver import Driver, export
 
 from .errors import import_opendal, one_line, opendal_errors, storage_errors
-from .files import OpenFile, settings_of
+from .files import OpenFile, part_of, settings_of
 from .interfaces import FlasherInterface, StorageMuxFlasherInterface, StorageMuxInterface
 from .kinds import HashAlgo, Mode
 from .mock import MockFlasher, MockStorageMux, MockStorageMuxFlasher
@@ -86,12 +86,13 @@ class Opendal(Driver):
         is_new = mode == "wb" and not self._exists(path)
         # Without it OpenDAL writes local files in pieces of 256 KiB, which costs a tenth of the speed.
         options = {"chunk": _CHUNK} if mode == "wb" and self.scheme == "fs" else {}
+        part = part_of(self._root.folder, path) if mode == "wb" and not is_new else None
         with storage_errors(f"open {path!r}"):
-            file = self._operator.open(path, mode, **options)
+            file = self._operator.open(part.path if part else path, mode, **options)
         if is_new:
             self._created_paths.add(path)
         number = uuid4()
-        self._files[number] = OpenFile(path, mode, file, is_new)
+        self._files[number] = OpenFile(path, mode, file, is_new, part)
         return number
 
     @export
@@ -107,7 +108,8 @@ class Opendal(Driver):
         """Write the resource with the handle *src* to the file.
 
         When that fails half-way, the file is closed, and removed if `open` created it: what is left would
-        look like a whole file, and would keep a full disk full.
+        look like a whole file, and would keep a full disk full. A file that was there keeps its content, where the storage is a
+        file system.
         """
         opened = self._open_file(fd)
         try:
@@ -127,6 +129,8 @@ class Opendal(Driver):
         try:
             with storage_errors(f"write {opened.path!r}"):
                 opened.close()
+                if opened.part is not None:
+                    opened.part.commit()
         except BaseException:
             self._remove_part(opened)
             raise
@@ -182,8 +186,12 @@ class Opendal(Driver):
         # Its failure is being reported already, or its client has gone: a second error has no reader.
         with suppress(OSError, NotImplementedError), storage_errors("close"):
             opened.close()
+        if opened.part is not None:
+            opened.part.discard()
 
     def _remove_part(self, opened: OpenFile) -> None:
+        if opened.part is not None:
+            opened.part.discard()
         if opened.is_new:
             with suppress(OSError, NotImplementedError), storage_errors("remove"):
                 self._operator.delete(opened.path)
