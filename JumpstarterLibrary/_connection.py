@@ -190,12 +190,10 @@ def refuse_waiting_for_oneself(config: Any, request: Request, held: Mapping[str,
 
 
 def lab_is_configured() -> bool:
-    """Whether the client that commands use has a controller."""
-    try:
-        config = client_configuration(None)
-    except JumpstarterException:
-        return False
-    return bool(config.endpoint and config.token)
+    """Whether the client that commands use has a controller. Raises ConfigurationError for one that is not valid."""
+    from jumpstarter.connection.local import lab_client
+
+    return lab_client() is not None
 
 
 def lease_request(request: Request, name: str | None) -> Any:
@@ -275,20 +273,27 @@ def _identity(choice: Choice) -> tuple[str, Mapping[str, str]]:
     return choice.value or choice.where.value, {}
 
 
-def background_address() -> str | None:
-    """The address of the exporter that ``jmp local start`` has started; None when there is none."""
+def background_exporter() -> Candidate | None:
+    """The exporter that ``jmp local start`` has started, by its address; None when there is none."""
     running = running_exporter()
-    return running.socket if running is not None else None
+    return Candidate(running.socket, running.labels) if running is not None else None
+
+
+def active_leases(client: str | None) -> list[str]:
+    """The leases that the client has."""
+    from jumpstarter.connection.controller import controller
+
+    with controller(client_configuration(client)) as lab:
+        return [each.name for each in lab.list_leases() if each.client == lab.name and each.failure is None]
 
 
 def local_candidates() -> list[Candidate]:
-    """The user's and the system's exporter configurations; one that is not valid is left out.
-
-    A configuration file has no labels: an exporter gets them from its controller.
-    """
+    """The user's and the system's exporter configurations; one that is not valid is left out."""
     from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 
-    return [Candidate(item.alias) for item in ExporterConfigV1Alpha1.list().items]
+    return [
+        Candidate(item.alias, item.metadata.labels or None) for item in ExporterConfigV1Alpha1.list().items
+    ]
 
 
 def selector_matches(selector: str, labels: Mapping[str, str]) -> bool:

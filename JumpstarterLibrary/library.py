@@ -16,18 +16,20 @@ from robotlibcore import DynamicCore
 from robotlibcore.keywords import KeywordSpecification
 
 from ._connection import (
-    background_address,
+    active_leases,
+    background_exporter,
     connect,
     lab_is_configured,
     local_candidates,
     selector_matches,
+    to_console,
 )
 from .aliases import Aliases
 from .arguments import usage
 from .conversion import time_text
 from .driver_keyword import DriverKeyword
 from .leases import LeaseKeywords
-from .selection import Choice, Request, choose
+from .selection import Choice, Request, Where, choose
 from .session import ExporterInfo, Session
 from .timeouts import DEFAULT, Scope, Timeouts
 from .version import VERSION
@@ -180,11 +182,15 @@ class JumpstarterLibrary(DynamicCore):
             _environ(),
             local_candidates,
             selector_matches,
-            background_address,
+            background_exporter,
             lab_is_configured,
             lambda: self._leases.created(request.client, alias),
+            lambda: active_leases(request.client),
         )
-        logger.info(f"Exporter: {choice.where.value} {choice.value or ''}".rstrip() + f" ({choice.reason})")
+        told = f"Exporter: {choice.where.value} {choice.value or ''}".rstrip() + f" ({choice.reason})"
+        logger.info(told)
+        if not request.names_anything and choice.where is not Where.SHELL:
+            to_console(told)
         for note in choice.notes:
             logger.info(note)
         return choice

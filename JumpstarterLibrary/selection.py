@@ -9,7 +9,8 @@ In this order:
 5. the lease that JMP_LEASE names, else the oldest of `Create Lease` that is free;
 6. the exporter that ``jmp local start`` has started;
 7. with ``selector=``, the one local exporter that has these labels;
-8. the built-in local exporter.
+8. where a client is configured, its one active lease, else nothing;
+9. the built-in local exporter.
 
 In 3 and 4, unless ``lease=`` names one, a lease of `Create Lease` that fits and is free comes before any other: a
 new one might wait for the board that the suite holds already. A lease is free while it lasts and no other
@@ -19,10 +20,11 @@ connection uses it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 
+from jumpstarter.common.choices import check_labels, refuse_empty
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.selectors import Selector
 
@@ -55,11 +57,19 @@ class Request:
     client: str | None = None
     duration: object | None = None
 
+    def __post_init__(self) -> None:
+        refuse_empty({f"{each.name}=": getattr(self, each.name) for each in fields(self)})
+
     @property
     def direct(self) -> dict[str, str]:
         """The arguments that name an exporter by themselves."""
         named = {"exporter": self.exporter, "config": self.config, "host": self.host}
         return {key: str(value) for key, value in named.items() if value is not None}
+
+    @property
+    def names_anything(self) -> bool:
+        """Whether any argument says which exporter, or which lease, is meant."""
+        return any(getattr(self, each.name) is not None for each in fields(self) if each.name != "duration")
 
     @property
     def leasing(self) -> dict[str, object]:
@@ -110,13 +120,14 @@ def choose(
     environ: Mapping[str, str],
     candidates: Callable[[], Sequence[Candidate]],
     matches: Matches,
-    background: Callable[[], str | None] = lambda: None,
+    background: Callable[[], Candidate | None] = lambda: None,
     lab: Callable[[], bool] = lambda: False,
     created: Callable[[], Sequence[Created]] = tuple,
+    active: Callable[[], Sequence[str]] = tuple,
 ) -> Choice:
-    """Decide. *candidates* is asked for the local exporters, *background* for the address of the one that
-    ``jmp local start`` has started, *lab* for whether a client is configured, and *created* for the leases of
-    `Create Lease`, oldest first, only where they matter.
+    """Decide. *candidates* is asked for the local exporters, *background* for the one that ``jmp local start`` has
+    started (its name is its address), *lab* for whether a client is configured, *created* for the leases of `Create
+    Lease`, oldest first, and *active* for all that the client has, only where they matter.
 
     Raises `ConfigurationError` when the arguments contradict each other, ask for what needs a controller, or
     select no exporter or more than one, or when nothing is asked for and no lease of `Create Lease` is free.
@@ -125,16 +136,23 @@ def choose(
         raise ConfigurationError(f"give one of {_arguments(request.direct)}, they name different exporters")
     if request.direct:
         return _named(request)
-    if environ.get("JUMPSTARTER_HOST"):
+    if environ.get("JUMPSTARTER_HOST") is not None:
         return _surrounding(request, environ, matches)
-    if (choice := _leased(request, environ, matches, lab, created)) is not None:
+    if (choice := _leased(request, environ, matches, lab, created, active)) is not None:
         return choice
-    if (address := background()) is not None:
-        notes = () if request.selector is None else _unknown_labels(request.selector)
-        return Choice(Where.BACKGROUND, address, "jmp local start has started it", notes)
+    if (running := background()) is not None:
+        if request.selector is not None:
+            check_labels(request.selector, running.labels or {}, "the exporter of jmp local start")
+        return Choice(Where.BACKGROUND, running.name, "jmp local start has started it")
     if request.selector is not None:
         return _selected(request.selector, candidates(), matches)
-    return Choice(Where.BUILT_IN, None, "no exporter is named and no jmp shell surrounds this run")
+    if lab():
+        return _only_active(active())
+    return Choice(
+        Where.BUILT_IN,
+        None,
+        "no exporter is named, no jmp shell surrounds this run, and no client is configured",
+    )
 
 
 def _leased(
@@ -143,6 +161,7 @@ def _leased(
     matches: Matches,
     lab: Callable[[], bool],
     created: Callable[[], Sequence[Created]],
+    active: Callable[[], Sequence[str]],
 ) -> Choice | None:
     """The choice of an exporter to lease; None when nothing asks for one."""
     if request.leasing and request.client is None and not lab():
@@ -153,8 +172,9 @@ def _leased(
     if request.lease is not None:
         return Choice(Where.LEASE, request.lease, f"{_arguments(request.leasing)} asks for a lease")
     if request.leasing or (request.selector is not None and lab()):
-        return _taken(request, created(), matches) or _new(request)
-    named = environ.get("JMP_LEASE", "")
+        return _taken(request, created(), matches) or _new(request, active)
+    named = environ.get("JMP_LEASE")
+    refuse_empty({"JMP_LEASE": named})
     if named and named != "direct":
         return Choice(Where.LEASE, named, "JMP_LEASE names the lease")
     if request.selector is None and (leases := created()):
@@ -162,7 +182,20 @@ def _leased(
     return None
 
 
-def _new(request: Request) -> Choice:
+def _only_active(leases: Sequence[str]) -> Choice:
+    """The one lease that the client has. Raises ConfigurationError that lists them."""
+    if len(leases) == 1:
+        return Choice(Where.LEASE, leases[0], "it is the only active lease of the client")
+    told = f"has {len(leases)} active leases ({', '.join(leases)})" if leases else "has no active lease"
+    raise ConfigurationError(
+        f"no exporter is named, and the configured client {told}: give selector=, name= or lease=, or exporter=simulated "
+        "for a simulated board"
+    )
+
+
+def _new(request: Request, active: Callable[[], Sequence[str]]) -> Choice:
+    if list(request.leasing) == ["client"] and request.selector is None:
+        return _only_active(active())
     if request.name is None and request.selector is None:
         raise ConfigurationError(
             f"{_arguments(request.leasing)} does not say which exporter to lease: "
@@ -222,6 +255,7 @@ def _named(request: Request) -> Choice:
 
 
 def _surrounding(request: Request, environ: Mapping[str, str], matches: Matches) -> Choice:
+    refuse_empty({"JUMPSTARTER_HOST": environ["JUMPSTARTER_HOST"]})
     notes: list[str] = []
     for argument, wanted, variable in (
         ("name", request.name, "JMP_EXPORTER"),
@@ -244,7 +278,8 @@ def _surrounding(request: Request, environ: Mapping[str, str], matches: Matches)
 
 def _check_selector(selector: str, labels: str | None, matches: Matches) -> list[str]:
     if not labels:
-        return list(_unknown_labels(selector))
+        matches(selector, {})  # whether it is valid can be told
+        return [f"selector {selector} is not checked: the exporter's labels are not known here"]
     if not matches(selector, parse_labels(labels)):
         raise ConfigurationError(
             f"selector {selector} does not select the surrounding jmp shell's exporter ({labels})"
@@ -252,29 +287,20 @@ def _check_selector(selector: str, labels: str | None, matches: Matches) -> list
     return []
 
 
-def _unknown_labels(selector: str) -> tuple[str, ...]:
-    return (f"selector {selector} is not checked: the exporter's labels are not known here",)
-
-
 def _selected(selector: str, candidates: Sequence[Candidate], matches: Matches) -> Choice:
     selected = [c for c in candidates if c.labels is not None and matches(selector, c.labels)]
     reason = f"the only local exporter that has labels {selector}"
-    notes: tuple[str, ...] = ()
-    if not selected:
-        selected = [c for c in candidates if c.labels is None]
-        reason = "the only local exporter whose labels are not known"
-        notes = (f"selector {selector} is not checked: no labels are configured",)
     if len(selected) == 1:
-        return Choice(Where.LOCAL, selected[0].name, reason, notes)
+        return Choice(Where.LOCAL, selected[0].name, reason)
     names = ", ".join(c.name for c in selected)
     found = (
         f"{len(selected)} local exporters may be meant ({names})"
         if selected
-        else "no local exporter has them"
+        else "no local exporter has these labels"
     )
     raise ConfigurationError(
-        f"selector {selector}: {found}, expected exactly one; "
-        "use exporter=NAME, or run robot inside `jmp shell`"
+        f"selector {selector}: {found}, and no client of a lab is configured; use exporter=NAME, run robot inside "
+        "`jmp shell`, or give an exporter labels (metadata.labels in its file)"
     )
 
 

@@ -47,7 +47,9 @@ def main() -> int:
 def _serve(request: dict[str, Any], answer: Answer) -> None:
     source = resolve(exporter=request["exporter"], path=request["config"])
     with local.announced(source.name, source.path) as announcement, serving(source) as socket:
-        announcement.publish(local.LocalExporter(os.getpid(), source.name, source.path, socket))
+        announcement.publish(
+            local.LocalExporter(os.getpid(), source.name, source.path, socket, source.labels)
+        )
         answer.give({"name": source.name, "pid": os.getpid()})
         wait_for_the_end()
 

@@ -30,6 +30,11 @@ class ExporterSource:
         """The file that the config was read from."""
         return str(self.config.path)
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that the file gives it."""
+        return self.config.metadata.labels
+
 
 def resolve(*, exporter: str | None, path: str | None) -> ExporterSource:
     """The exporter with alias *exporter*, or that in file *path*, or with neither the built-in one.
@@ -38,14 +43,11 @@ def resolve(*, exporter: str | None, path: str | None) -> ExporterSource:
         FileNotFoundError, FileAccessError, ConfigurationError: the config is missing, unreadable or wrong.
     """
     from jumpstarter.config.exporter import ExporterConfigV1Alpha1
+    from jumpstarter.connection.local import exporter_config, simulated_board
 
     if exporter:
-        return ExporterSource(exporter, ExporterConfigV1Alpha1.load(exporter))
-    if not path:
-        from jumpstarter_driver_simulated.builtin import exporter_config
-
-        path = str(exporter_config())
-    config = ExporterConfigV1Alpha1.load_path(path)
+        return ExporterSource(exporter, exporter_config(exporter))
+    config = ExporterConfigV1Alpha1.load_path(path) if path else simulated_board()
     return ExporterSource(config.metadata.name, config)
 
 
@@ -80,14 +82,19 @@ def complete_alias(ctx: click.Context, param: click.Parameter, incomplete: str) 
     """Shell completion for the alias of an exporter config."""
     from click.shell_completion import CompletionItem
     from jumpstarter.config.files import EXPORTERS
+    from jumpstarter.connection.local import SIMULATED
 
-    return [CompletionItem(alias) for alias in EXPORTERS.aliases() if alias.startswith(incomplete)]
+    aliases = sorted({*EXPORTERS.aliases(), SIMULATED})
+    return [CompletionItem(alias) for alias in aliases if alias.startswith(incomplete)]
 
 
 def exporter_option(command: F) -> F:
     """The ``--exporter`` option."""
     return click.option(
-        "--exporter", metavar="NAME", help="Alias of exporter config", shell_complete=complete_alias
+        "--exporter",
+        metavar="NAME",
+        help="Alias of exporter config, or simulated",
+        shell_complete=complete_alias,
     )(command)
 
 

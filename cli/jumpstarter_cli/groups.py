@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from .empty import refuse_empty
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -58,6 +60,8 @@ class Command:
 
     target: str
     short_help: str
+    may_be_empty: Sequence[str] = ()
+    """Names of parameters for which an empty value means something."""
 
     def load(self, name: str) -> click.Command:
         from importlib import import_module
@@ -65,6 +69,7 @@ class Command:
         module, _, attribute = self.target.partition(":")
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command), self.target
+        refuse_empty(command, ("command", *self.may_be_empty))
         return command
 
 
@@ -134,6 +139,7 @@ class LazyGroup(click.Group):
         attrs.setdefault("invoke_without_command", True)
         attrs.setdefault("subcommand_metavar", "COMMAND [ARGS]...")
         super().__init__(name=name, **attrs)
+        refuse_empty(self)
         self.sources = dict(sources)
         self.aliases = aliases
 

@@ -14,7 +14,10 @@ from .entry import show_error
 from .launch import Surroundings, launch
 
 if TYPE_CHECKING:
+    from jumpstarter.config.client import ClientConfigV1Alpha1
     from jumpstarter.connection.lease import LeaseRequest
+
+    from .unnamed import Found
 
 
 @dataclass(frozen=True)
@@ -28,25 +31,45 @@ class Wish:
     acquisition_timeout: timedelta | None
     retry_timeout: timedelta | None
 
-    def request(self) -> LeaseRequest:
-        """The request for `jumpstarter.connection.lease`. Raises click.UsageError when nothing says what to lease."""
+    @property
+    def only_selector(self) -> bool:
+        """Whether labels are all that it says."""
+        return self == Wish(self.selector, None, None, None, None, None) and bool(self.selector)
+
+    def request(self, config: ClientConfigV1Alpha1) -> LeaseRequest:
+        """The request for `jumpstarter.connection.lease`; where nothing says what to lease, for the one active lease.
+
+        Raises click.UsageError when there is not just one.
+        """
         from jumpstarter.connection.holding import DEFAULT_DURATION
         from jumpstarter.connection.lease import LeaseRequest
 
-        lease = self.lease or lease_of_environment()
-        if not (lease or self.selector or self.name):
-            raise click.UsageError(
-                "Nothing says which exporter to lease: give -l/--selector, -n/--name or --lease, or set JMP_LEASE."
-            )
+        lease, name = self.lease or lease_of_environment(), self.name or ""
+        if not (lease or self.selector or name):
+            found = self._active(config)
+            lease, name = found.lease, found.exporter
         return LeaseRequest(
             selector=self.selector,
-            exporter_name=self.name or "",
+            exporter_name=name,
             lease=lease,
             duration=DEFAULT_DURATION if self.duration is None else self.duration,
             extend=self.duration is None,
             acquisition_timeout=_seconds(self.acquisition_timeout),
             retry_timeout=_seconds(self.retry_timeout),
         )
+
+    def _active(self, config: ClientConfigV1Alpha1) -> Found:
+        from jumpstarter.connection.controller import controller
+
+        from .unnamed import active_lease
+
+        if self.duration is not None:
+            raise click.UsageError(
+                "--duration is for a new lease, and nothing says of which exporter: give -l/--selector or -n/--name.",
+                click.get_current_context(),
+            )
+        with controller(config) as lab:
+            return active_lease(lab)
 
 
 def _seconds(duration: timedelta | None) -> float | None:
@@ -60,14 +83,15 @@ def leased_shell(
     from jumpstarter.config.client import resolve_client_config
     from jumpstarter.connection.lease import AfterLeaseHookFailed, lease
 
-    request = wish.request()
     config = resolve_client_config(client, client_config)
+    request = wish.request(config)
     logs.configure("INFO")  # what hooks print
     code = 0
     try:
         with lease(config, request, share=True, all_logs=all_logs) as leased:
             if leased.warning:
                 click.echo(f"Warning: {leased.warning}", err=True)
+            logs.note(f"Using {leased.exporter.name}: lease {leased.name} of {config.metadata.name}")
             surroundings = Surroundings(
                 host=leased.shared,
                 name=leased.exporter.name,

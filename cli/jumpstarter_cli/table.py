@@ -19,7 +19,9 @@ def _log_level() -> list[click.Parameter]:
 CONFIG_CLIENT = Group(
     "Modify jumpstarter client config files",
     {
-        "create": Command(f"{COMMANDS}.config_client:create", "Create a Jumpstarter client configuration."),
+        "create": Command(
+            f"{COMMANDS}.config_client:create", "Create a Jumpstarter client configuration.", ("allow",)
+        ),
         "delete": Command(f"{COMMANDS}.config_client:delete", "Delete a Jumpstarter client configuration."),
         "list": Command(f"{COMMANDS}.config_client:list_", "List available client configurations."),
         "use": Command(
@@ -31,7 +33,9 @@ CONFIG_CLIENT = Group(
 CONFIG_EXPORTER = Group(
     "Modify jumpstarter exporter config files",
     {
-        "create": Command(f"{COMMANDS}.config_exporter:create", "Create an exporter config."),
+        "create": Command(
+            f"{COMMANDS}.config_exporter:create", "Create an exporter config.", ("endpoint", "token")
+        ),
         "delete": Command(f"{COMMANDS}.config_exporter:delete", "Delete an exporter config."),
         "edit": Command(f"{COMMANDS}.config_exporter:edit", "Edit an exporter config."),
         "list": Command(f"{COMMANDS}.config_exporter:list_", "List exporter configs."),

@@ -48,7 +48,7 @@ class JumpstarterTest:
         @classmethod
         def client(cls) -> Generator[Any, None, None]:
             """The client of the exporter's root driver; its children are its attributes."""
-            with _connected(cls.exporter_selector or cls.selector or "") as client:
+            with _connected(_selector(cls)) as client:
                 yield client
 
     @pytest.fixture(scope="class", autouse=True)
@@ -60,15 +60,25 @@ class JumpstarterTest:
         del cls.client
 
 
+def _selector(cls: type[JumpstarterTest]) -> str:
+    from jumpstarter.common.choices import refuse_empty
+
+    selector = cls.selector if cls.exporter_selector is None else cls.exporter_selector
+    refuse_empty({f"the selector of {cls.__name__}": selector})
+    return selector or ""
+
+
 @contextmanager
 def _connected(selector: str) -> Generator[Any]:
     """The client of the exporter for *selector*, see `JumpstarterTest`."""
     from jumpstarter.connection import connect
+    from jumpstarter.connection.local import lab_client
     from jumpstarter.utils.env import exporter_host, lease_of_environment
 
-    config = None if os.environ.get("JUMPSTARTER_HOST") else _lab_client()
+    config = None if "JUMPSTARTER_HOST" in os.environ else lab_client()
     if config is None or not (selector or lease_of_environment() or not _has_local_exporter()):
         exporter_host()  # A test of hardware must not pass on the simulated board for want of a shell.
+        _check_labels(selector)
         with connect() as client:
             yield client
         return
@@ -79,16 +89,23 @@ def _connected(selector: str) -> Generator[Any]:
         yield client
 
 
-def _lab_client() -> Any:
-    """The configuration of the current client of a lab; None when there is none."""
-    from jumpstarter.common.exceptions import ConfigurationError
-    from jumpstarter.config.client import resolve_client_config
+def _check_labels(selector: str) -> None:
+    """Check *selector* against the labels of the exporter that is there without a lease, where they are known.
 
-    try:
-        config = resolve_client_config()
-    except ConfigurationError:
-        return None
-    return config if config.endpoint and config.token else None
+    Whoever leased the exporter of a shell has chosen it.
+    """
+    from jumpstarter.common.choices import check_labels
+    from jumpstarter.common.local import running_exporter
+    from jumpstarter.utils.env import ExporterMetadata, lease_of_environment
+
+    if not selector:
+        return
+    if "JUMPSTARTER_HOST" in os.environ:
+        labels = ExporterMetadata.from_env().labels
+        if labels and not lease_of_environment():
+            check_labels(selector, labels, "the exporter of the surrounding shell")
+    elif (running := running_exporter()) is not None:
+        check_labels(selector, running.labels, "the exporter of 'jmp local start'")
 
 
 def _has_local_exporter() -> bool:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.exceptions import ArgumentError, ConfigurationError
 
 from JumpstarterLibrary.selection import Candidate, Created, Request, Where, choose, parse_labels
 
@@ -13,15 +13,16 @@ def matches(selector, labels):
     return parse_labels(selector).items() <= labels.items()
 
 
-def decide(environ=None, candidates=(), background=None, lab=False, created=(), **request):
+def decide(environ=None, candidates=(), background=None, lab=False, created=(), active=(), **request):
     return choose(
         Request(**request),
         environ or {},
         lambda: candidates,
         matches,
-        lambda: background,
+        lambda: Candidate(background, {"vendor": "acme"}) if background else None,
         lambda: lab,
         lambda: created,
+        lambda: active,
     )
 
 
@@ -54,8 +55,9 @@ def test_without_arguments_and_shell_the_built_in_exporter_is_used():
 
 def test_without_a_shell_the_exporter_of_jmp_local_start_is_used():
     choice = decide(background="/run/b.sock", candidates=[Candidate("demo")], selector="vendor=acme")
-    assert (choice.where, choice.value) == (Where.BACKGROUND, "/run/b.sock")
-    assert "not checked" in choice.notes[0]
+    assert (choice.where, choice.value, choice.notes) == (Where.BACKGROUND, "/run/b.sock", ())
+    with pytest.raises(ConfigurationError, match="does not select the exporter of jmp local start"):
+        decide(background="/run/b.sock", selector="vendor=other")
 
 
 def test_a_shell_and_a_name_win_over_the_exporter_of_jmp_local_start():
@@ -92,6 +94,22 @@ def test_a_duration_in_a_surrounding_shell_is_noted_as_without_effect():
     assert "duration= has no effect" in decide(SHELL, duration=object()).notes[0]
 
 
+@pytest.mark.parametrize("request_", [{}, {"client": "anna"}])
+def test_with_a_client_and_nothing_else_its_one_active_lease_is_used(request_):
+    choice = decide(lab=True, active=("l-1",), **request_)
+    assert (choice.where, choice.value) == (Where.LEASE, "l-1")
+    with pytest.raises(ConfigurationError, match=r"2 active leases \(l-1, l-2\)"):
+        decide(lab=True, active=("l-1", "l-2"), **request_)
+    with pytest.raises(ConfigurationError, match="no active lease"):
+        decide(lab=True, **request_)
+
+
+@pytest.mark.parametrize("name", ["JUMPSTARTER_HOST", "JMP_LEASE"])
+def test_an_empty_variable_chooses_nothing_else(name):
+    with pytest.raises(ArgumentError, match=f"{name} is empty"):
+        decide({name: ""}, background="/run/b.sock")
+
+
 @pytest.mark.parametrize("argument", ["name", "lease", "duration"])
 def test_a_lease_without_controller_is_refused(argument):
     with pytest.raises(ConfigurationError, match=f"{argument}= asks a controller"):
@@ -104,18 +122,13 @@ def test_a_selector_picks_the_local_exporter_with_these_labels():
     assert (choice.where, choice.value, choice.notes) == (Where.LOCAL, "a", ())
 
 
-def test_a_selector_picks_the_only_local_exporter_whose_labels_are_unknown_and_says_so():
-    choice = decide(candidates=[Candidate("demo")], selector="vendor=acme")
-    assert choice.value == "demo"
-    assert "not checked" in choice.notes[0]
-
-
 @pytest.mark.parametrize(
     ("candidates", "message"),
     [
-        ([], "no local exporter has them"),
-        ([Candidate("a"), Candidate("b")], r"2 local exporters may be meant \(a, b\)"),
-        ([Candidate("a", {"vendor": "other"})], "no local exporter has them"),
+        ([], "no local exporter has these labels"),
+        ([Candidate("a")], "no local exporter has these labels"),
+        ([Candidate(name, {"vendor": "acme"}) for name in "ab"], r"2 local exporters may be meant \(a, b\)"),
+        ([Candidate("a", {"vendor": "other"})], "no local exporter has these labels"),
     ],
 )
 def test_a_selector_that_does_not_pick_one_exporter_is_refused(candidates, message):

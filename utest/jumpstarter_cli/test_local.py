@@ -30,7 +30,7 @@ def test_every_client_finds_the_exporter_until_it_is_stopped(cli: Cli, board: Pa
     started = cli.ok("jmp", "local", "start", f"--config={board}")
     assert started.startswith("Local exporter 'example-local' started (pid ")
     assert cli.ok("j", "power", "on") == "ok\n"
-    assert cli.ok("jmp", "shell", "--", "j", "power", "off") == "ok\n"
+    assert cli.ok("jmp", "-q", "shell", "--", "j", "power", "off") == "ok\n"
     python = "from jumpstarter.common.utils import env\nwith env() as c: c.power.on(); print('env')"
     assert cli.ok("python", "-c", python) == "env\n"
     assert cli.ok("jmp", "local", "stop") == "Local exporter 'example-local' stopped.\n"
@@ -38,7 +38,7 @@ def test_every_client_finds_the_exporter_until_it_is_stopped(cli: Cli, board: Pa
 
 
 def test_without_config_it_is_a_simulated_board(cli: Cli) -> None:
-    cli.ok("jmp", "local", "start")
+    assert "a simulated board" in cli.ok("jmp", "local", "start")
     assert cli.ok("j", "power", "on") == "ok\n"
 
 

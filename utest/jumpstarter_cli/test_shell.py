@@ -78,10 +78,6 @@ def test_exporter_shell_is_the_same(cli: Cli, board: Path) -> None:
     assert (result.code, result.out, result.err) == (5, "ok\n", "")
 
 
-def test_without_options_there_is_a_simulated_board(cli: Cli) -> None:
-    assert cli.ok("jmp", "shell", "--", "j", "power", "on") == "ok\n"
-
-
 def test_j_is_found_without_an_activated_environment(cli: Cli, board: Path) -> None:
     jmp = str(Path(sys.executable).parent / "jmp")
     environment = {"PATH": os.defpath}

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jumpstarter.connection.local import simulated_board
 
 ARGUMENT_FORM = """
 from jumpstarter_testing.pytest import JumpstarterTest
@@ -63,7 +64,11 @@ def run(text: str, folder: Path, *, shell: bool) -> subprocess.CompletedProcess[
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "./example_test.py"]
     if shell:
-        command = [str(Path(sys.executable).with_name("jmp")), "shell", "--", *command]
+        board = simulated_board()
+        board.metadata.labels = {"a": "b", "vendor": "acme", "model": "widget-v2"}
+        file = board.save(folder / "board.yaml")
+        jmp = str(Path(sys.executable).with_name("jmp"))
+        command = [jmp, "shell", "--exporter-config", str(file), "--", *command]
     environ = {
         key: value for key, value in os.environ.items() if not key.startswith(("JUMPSTARTER_", "JMP_"))
     }

@@ -49,7 +49,10 @@ def start(config: str | None, exporter: str | None) -> None:
     answer = _spawn({"config": config, "exporter": exporter, "log_level": logs.requested()})
     if "error" in answer:
         raise StartFailed(answer["error"], answer["code"])
-    click.echo(f"Local exporter '{answer['name']}' started (pid {answer['pid']}, log {local.log_file()}).")
+    kind = "" if config or exporter else ", a simulated board,"
+    click.echo(
+        f"Local exporter '{answer['name']}'{kind} started (pid {answer['pid']}, log {local.log_file()})."
+    )
 
 
 @click.command

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
-from jumpstarter.common import local
-from jumpstarter.utils.env import lease_of_environment
 
 from jumpstarter_cli import logs
 from jumpstarter_cli.exporters import exporter_config_option, exporter_option, resolve, serving
 from jumpstarter_cli.lab import client_options, duration_option, selector_option
 from jumpstarter_cli.launch import Surroundings, launch
+
+if TYPE_CHECKING:
+    from jumpstarter_cli.leased import Wish
 
 CONTEXT = {"ignore_unknown_options": False, "allow_interspersed_args": False}
 
@@ -61,8 +63,9 @@ def shell(
 
     COMMAND is the custom command to run instead of shell. Its exit code is that of jmp shell.
 
-    Without options: the exporter that `jmp local start` started, else a simulated board. With a selector, a name or a
-    lease: an exporter of a lab, which is leased for the shell and released when it ends.
+    With a selector, a name or a lease: an exporter of a lab, which is leased for the shell and released when it ends.
+    Without: the lease that JMP_LEASE names, the exporter of the surrounding shell, the one of `jmp local start`, or
+    your one active lease, whichever there is; where no client is configured, a simulated board. It says which.
 
     Examples:
 
@@ -92,14 +95,41 @@ def shell(
         logs.configure(hide="jumpstarter.session")
     if tls_grpc:
         code = _direct(tls_grpc, tls_grpc_insecure, passphrase, exporter_logs, command)
-    elif wants_lease or (not chosen and lease_of_environment()):
-        from jumpstarter_cli.leased import Wish, leased_shell
+    elif chosen:
+        code = _local(exporter, exporter_config, command)
+    else:
+        from jumpstarter_cli.leased import Wish
 
         wish = Wish(selector, name, lease_name, duration, acquisition_timeout, retry_timeout)
-        code = leased_shell(client, client_config, wish, command, exporter_logs)
-    else:
-        code = _local(exporter, exporter_config, command)
+        code = _unnamed(client, client_config, wish, command, exporter_logs, bool(wants_lease))
     ctx.exit(code)
+
+
+def _unnamed(
+    client: str | None,
+    client_config: str | None,
+    wish: Wish,
+    command: tuple[str, ...],
+    exporter_logs: bool,
+    wants_lease: bool,
+) -> int:
+    """A lease, or what there is where no option says that one is wanted."""
+    from jumpstarter.connection.local import lab_client, select_local
+
+    from jumpstarter_cli.leased import leased_shell
+    from jumpstarter_cli.unnamed import new_lease_of_environment, surrounding
+
+    if not wants_lease and not new_lease_of_environment():
+        if (surroundings := surrounding()) is not None:
+            return launch(surroundings, command)
+        if lab_client() is None:
+            logs.note("Using a simulated board: no exporter is named, and no client of a lab is configured")
+            return _local(None, None, command)
+    if wish.only_selector and not (client or client_config) and lab_client() is None:
+        alias = select_local(wish.selector)
+        logs.note(f"Using the exporter of this machine with these labels: {alias}")
+        return _local(alias, None, command)
+    return leased_shell(client, client_config, wish, command, exporter_logs)
 
 
 @click.command("shell", context_settings=CONTEXT)
@@ -115,11 +145,9 @@ def exporter_shell(ctx: click.Context, config: str, command: tuple[str, ...]) ->
 
 
 def _local(exporter: str | None, path: str | None, command: tuple[str, ...]) -> int:
-    if not exporter and not path and (running := local.running_exporter()) is not None:
-        return launch(Surroundings(host=running.socket, name=running.name), command)
     source = resolve(exporter=exporter, path=path)
     with serving(source) as socket:
-        return launch(Surroundings(host=socket, name=source.name), command)
+        return launch(Surroundings(host=socket, name=source.name, labels=source.labels), command)
 
 
 def _direct(

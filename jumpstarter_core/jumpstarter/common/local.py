@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from jumpstarter.common.exceptions import FileAccessError
@@ -18,7 +18,7 @@ from jumpstarter.common.exceptions import FileAccessError
 
 @dataclass(frozen=True)
 class LocalExporter:
-    """A running local exporter: its process, its name, its config file ("" if built in), its unix socket.
+    """A running local exporter: its process, its name, its config file ("" if built in), its unix socket, its labels.
 
     `socket` is "" while the exporter starts.
     """
@@ -27,6 +27,7 @@ class LocalExporter:
     name: str
     config: str
     socket: str
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 STATE_SIZE = 16 * 1024

@@ -14,13 +14,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from jumpstarter.common.choices import refuse_empty
 from jumpstarter.common.exceptions import (
     ConfigurationError,
     EnvironmentVariableNotSetError,
     JumpstarterException,
 )
 from jumpstarter.config.common import CONFIG_API_VERSION, ObjectMeta
-from jumpstarter.config.env import JMP_CLIENT, JMP_CLIENT_CONFIG, JMP_ENDPOINT, JMP_NAME, JMP_NAMESPACE
+from jumpstarter.config.env import (
+    JMP_CLIENT,
+    JMP_CLIENT_CONFIG,
+    JMP_ENDPOINT,
+    JMP_NAME,
+    JMP_NAMESPACE,
+    chosen,
+)
 from jumpstarter.config.fields import to_plain
 from jumpstarter.config.files import CLIENTS, dump, make_folder, missing_file, write_atomically
 from jumpstarter.config.listing import ConfigList
@@ -444,6 +452,10 @@ class ClientConfigListV1Alpha1(ConfigList):
     problems: list[str] = field(default_factory=list, metadata={"internal": True})
 
 
+class NoClientConfiguration(ConfigurationError):
+    """Raised when nothing names a client configuration, and there is none that is used without being named."""
+
+
 def resolve_client_config(
     client: str | None = None, client_config: str | os.PathLike[str] | None = None
 ) -> ClientConfigV1Alpha1:
@@ -453,26 +465,39 @@ def resolve_client_config(
     alias), an environment that is complete by itself (JMP_ENDPOINT, JMP_NAMESPACE and JMP_NAME), the current
     client of the user configuration, the alias ``default``, JMP_NAMESPACE and JMP_NAME alone.
 
-    Raises ConfigurationError that says how to get one when there is none, and what `from_file` raises.
+    Raises NoClientConfiguration that says how to get one when there is none, ArgumentError when what is to choose one is
+    empty, and what `from_file` raises.
     """
     from jumpstarter.config.user import UserConfigV1Alpha1
 
-    path = client_config or (None if client else os.environ.get(JMP_CLIENT_CONFIG))
+    refuse_empty({"client": client, "client_config": client_config})
+    path = client_config or (None if client else chosen(JMP_CLIENT_CONFIG))
     if path:
         return ClientConfigV1Alpha1.from_file(path)
-    if alias := client or os.environ.get(JMP_CLIENT):
+    if alias := client or chosen(JMP_CLIENT):
         return ClientConfigV1Alpha1.load(alias)
+    endpoint = [chosen(name) for name in (JMP_NAMESPACE, JMP_NAME, JMP_ENDPOINT)][-1]
     from_env = ClientConfigV1Alpha1.try_from_env()
-    if from_env is not None and os.environ.get(JMP_ENDPOINT):
+    if from_env is not None and endpoint:
         return from_env
-    current = UserConfigV1Alpha1.load_or_create().config.current_client_alias
-    for alias in (current, "default"):
-        if alias and ClientConfigV1Alpha1.exists(alias):
-            return ClientConfigV1Alpha1.load(alias)
+    if current := UserConfigV1Alpha1.load_or_create().config.current_client_alias:
+        return _current(current)
+    if ClientConfigV1Alpha1.exists("default"):
+        return ClientConfigV1Alpha1.load("default")
     if from_env is not None:
         return from_env
-    raise ConfigurationError(
+    raise NoClientConfiguration(
         "no client configuration: no --client or --client-config given, no JMP_* variable set, no current "
         "client; create one with 'jmp config client create NAME' or choose one with "
         "'jmp config client use NAME'"
     )
+
+
+def _current(alias: str) -> ClientConfigV1Alpha1:
+    """The current client; another one in its place would be another lab, or another user."""
+    try:
+        return ClientConfigV1Alpha1.load(alias)
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"the current client is '{alias}': {error}; choose one with 'jmp config client use NAME'"
+        ) from None

@@ -17,10 +17,14 @@ CONFIG_API_VERSION: Final = "jumpstarter.dev/v1alpha1"
 
 @dataclass(kw_only=True)
 class ObjectMeta:
-    """Identity of a client or exporter at its controller. *namespace* None: the controller's default."""
+    """Identity of a client or exporter at its controller. *namespace* None: the controller's default.
+
+    *labels* are what a selector is checked against where there is no controller; in a lab those of the controller count.
+    """
 
     namespace: str | None = field(default=None, metadata={"keep": True})
     name: str
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def user_config_home() -> Path:

@@ -5,6 +5,10 @@ Which of them override a configuration file is listed in `jumpstarter.config.ove
 
 from __future__ import annotations
 
+import os
+
+from jumpstarter.common.exceptions import ArgumentError
+
 JUMPSTARTER_HOST = "JUMPSTARTER_HOST"
 """Address of the exporter session of the surrounding shell: a unix socket's path or ``host:port``."""
 JMP_EXPORTER = "JMP_EXPORTER"
@@ -48,3 +52,15 @@ JMP_GRPC_PASSPHRASE = "JMP_GRPC_PASSPHRASE"
 JMP_DISABLE_COMPRESSION = "JMP_DISABLE_COMPRESSION"
 JMP_OIDC_CALLBACK_PORT = "JMP_OIDC_CALLBACK_PORT"
 JUMPSTARTER_FORCE_SYSTEM_CERTS = "JUMPSTARTER_FORCE_SYSTEM_CERTS"
+
+
+def chosen(variable: str) -> str | None:
+    """What *variable* chooses (a board, a lease, a client); None when it is not set.
+
+    Raises ArgumentError when it is set to nothing, as by a command that failed in ``export JMP_LEASE=$(...)``: what it
+    was to choose must not be left to chance.
+    """
+    value = os.environ.get(variable)
+    if value is not None and not value.strip():
+        raise ArgumentError(f"{variable} is set, but empty: set it to what is meant, or unset it")
+    return value

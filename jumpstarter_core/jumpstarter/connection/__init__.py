@@ -8,7 +8,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from jumpstarter.common.choices import refuse_empty
 from jumpstarter.common.exceptions import ArgumentError
+
+from .local import exporter_config, simulated_board
 
 __all__ = ["connect", "local_session", "serve_driver"]
 
@@ -50,11 +53,9 @@ def connect(
     simulated board.
     Raises ArgumentError when more than one is given, ConfigurationError and ConnectionError as the way taken has it.
     """
-    given = [
-        name
-        for name, value in (("exporter", exporter), ("config", config), ("host", host))
-        if value is not None
-    ]
+    named = {"exporter": exporter, "config": config, "host": host}
+    refuse_empty(named)
+    given = [name for name, value in named.items() if value is not None]
     if len(given) > 1:
         raise ArgumentError(f"give only one of {' and '.join(given)}: each names an exporter")
     if host is not None:
@@ -85,20 +86,17 @@ def _remote(host: str, passphrase: str | None, insecure: bool) -> Generator[Any]
 
 
 def _inside_shell() -> bool:
-    import os
-
     from jumpstarter.common.local import running_exporter
+    from jumpstarter.config.env import JUMPSTARTER_HOST, chosen
 
-    return bool(os.environ.get("JUMPSTARTER_HOST")) or running_exporter() is not None
+    return bool(chosen(JUMPSTARTER_HOST)) or running_exporter() is not None
 
 
 def _local_device(exporter: str | None, config: Any) -> Any:
     from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 
     if exporter is not None:
-        return ExporterConfigV1Alpha1.load(exporter).instantiate()
-    if config is None:
-        from jumpstarter_driver_simulated.builtin import exporter_config
-
-        config = exporter_config()
-    return ExporterConfigV1Alpha1.load_path(config).instantiate()
+        return exporter_config(exporter).instantiate()
+    if config is not None:
+        return ExporterConfigV1Alpha1.load_path(config).instantiate()
+    return simulated_board().instantiate()

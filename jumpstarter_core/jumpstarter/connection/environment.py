@@ -8,6 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+#: The lease of the surrounding shell. JMP_LEASE may be set to another one in it.
+SHELL_LEASE = "_JMP_SHELL_LEASE"
+
 SESSION_VARIABLES = frozenset(
     {
         "JUMPSTARTER_HOST",
@@ -15,6 +18,7 @@ SESSION_VARIABLES = frozenset(
         "JMP_EXPORTER",
         "JMP_EXPORTER_LABELS",
         "JMP_LEASE",
+        SHELL_LEASE,
         "JMP_GRPC_INSECURE",
         "JMP_GRPC_PASSPHRASE",
     }

@@ -18,7 +18,7 @@ from types import FrameType
 
 from jumpstarter.common.wakeups import wakeups
 
-from .environment import session_environment
+from .environment import SHELL_LEASE, session_environment
 
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
@@ -49,11 +49,12 @@ class Surroundings:
         """The variables to set."""
         variables = {
             "JUMPSTARTER_HOST": self.host,
+            "JMP_EXPORTER": self.name,
             "JMP_DRIVERS_ALLOW": self.allow,
             "_JMP_SUPPRESS_DRIVER_WARNINGS": "1",
         }
         if self.lease is not None:
-            variables |= {"JMP_EXPORTER": self.name, "JMP_LEASE": self.lease}
+            variables |= {"JMP_LEASE": self.lease, SHELL_LEASE: self.lease}
         if self.labels:
             variables["JMP_EXPORTER_LABELS"] = ",".join(f"{k}={v}" for k, v in sorted(self.labels.items()))
         if self.insecure:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from jumpstarter.common.exceptions import ConfigurationError, EnvironmentVariableNotSetError
+from jumpstarter.config.env import chosen
 
 JUMPSTARTER_HOST = "JUMPSTARTER_HOST"
 JMP_DRIVERS_ALLOW = "JMP_DRIVERS_ALLOW"
@@ -43,9 +44,9 @@ class ExporterMetadata:
 def exporter_host() -> str:
     """The address of the surrounding shell's exporter, else of the one that ``jmp local start`` left running.
 
-    Raises EnvironmentVariableNotSetError when there is neither.
+    Raises EnvironmentVariableNotSetError when there is neither, ArgumentError when JUMPSTARTER_HOST is set to nothing.
     """
-    host = os.environ.get(JUMPSTARTER_HOST, "") or _local_exporter()
+    host = chosen(JUMPSTARTER_HOST) or _local_exporter()
     if not host:
         raise EnvironmentVariableNotSetError(
             f"{JUMPSTARTER_HOST} is not set: run this inside a jmp shell, for example 'jmp shell --exporter NAME -- COMMAND'"
@@ -61,9 +62,12 @@ def _local_exporter() -> str:
 
 
 def lease_of_environment() -> str:
-    """The lease that JMP_LEASE names for use; "" when it names none, or stands for an exporter in direct mode."""
-    name = os.environ.get(JMP_LEASE, "")
-    return "" if name == "direct" else name
+    """The lease that JMP_LEASE names for use; "" when it is not set, or stands for an exporter in direct mode.
+
+    Raises ArgumentError when it is set to nothing.
+    """
+    name = chosen(JMP_LEASE)
+    return "" if name is None or name == "direct" else name
 
 
 def drivers_allowed() -> tuple[list[str], bool]:
