@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jumpstarter.common.end_reason import end_reason
 from robot.api import logger
 from robot.api.deco import keyword
 from robot.api.types import Secret
@@ -292,6 +293,8 @@ class JumpstarterLibrary(DynamicCore):
     def end_test(self, data: Any, result: Any) -> None:
         """Show what consoles said and nobody read."""
         self._timeouts.end_test()
+        if result.failed and (reason := end_reason()):
+            result.message = f"{result.message}\n{reason}"
         for session in self._sessions:
             session.consoles.log_unread()
 

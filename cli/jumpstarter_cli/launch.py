@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from jumpstarter.connection import shell
+from jumpstarter.connection.ending import GRACE
 from jumpstarter.connection.shell import Surroundings
 
 from . import logs
@@ -17,10 +18,11 @@ def launch(
     command: Sequence[str] = (),
     *,
     profiles: bool = False,
-    hang_up_when: Callable[[Callable[[], object]], object] | None = None,
+    end_when: Callable[[Callable[[str], object]], object] | None = None,
+    grace: float = GRACE,
 ) -> int:
     """`jumpstarter.connection.shell.launch`, whose clients are quiet if this command is."""
     variables = {logs.QUIET: "1"} if logs.quiet() else {}
     return shell.launch(
-        surroundings, command, profiles=profiles, variables=variables, hang_up_when=hang_up_when
+        surroundings, command, profiles=profiles, variables=variables, end_when=end_when, grace=grace
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
+from jumpstarter.connection.ending import GRACE
 from jumpstarter.utils.env import lease_of_environment
 
 from . import logs
@@ -14,8 +16,10 @@ from .entry import show_error
 from .launch import Surroundings, launch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jumpstarter.config.client import ClientConfigV1Alpha1
-    from jumpstarter.connection.lease import LeaseRequest
+    from jumpstarter.connection.lease import Leased, LeaseRequest
 
     from .unnamed import Found
 
@@ -30,11 +34,12 @@ class Wish:
     duration: timedelta | None
     acquisition_timeout: timedelta | None
     retry_timeout: timedelta | None
+    grace: float = GRACE
 
     @property
     def only_selector(self) -> bool:
         """Whether labels are all that it says."""
-        return self == Wish(self.selector, None, None, None, None, None) and bool(self.selector)
+        return self == Wish(self.selector, None, None, None, None, None, self.grace) and bool(self.selector)
 
     def request(self, config: ClientConfigV1Alpha1) -> LeaseRequest:
         """The request for `jumpstarter.connection.lease`; where nothing says what to lease, for the one active lease.
@@ -72,6 +77,10 @@ class Wish:
             return active_lease(lab)
 
 
+def _end_with(leased: Leased, end: Callable[[str], object]) -> None:
+    leased.on_end(lambda: end(f"Lease {leased.name} {leased.ended}"))
+
+
 def _seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
 
@@ -100,7 +109,11 @@ def leased_shell(
                 allow="UNSAFE" if leased.unsafe else ",".join(leased.allow),
             )
             code = launch(
-                surroundings, command, profiles=config.shell.use_profiles, hang_up_when=leased.on_end
+                surroundings,
+                command,
+                profiles=config.shell.use_profiles,
+                end_when=partial(_end_with, leased),
+                grace=wish.grace,
             )
     except AfterLeaseHookFailed as error:
         show_error(error)

@@ -6,9 +6,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 import click
+from jumpstarter.common.end_reason import end_reason
 
 if TYPE_CHECKING:
     from jumpstarter.streams.blocking import BlockingStream
@@ -26,12 +28,21 @@ def start_console_command(client: PySerialClient) -> click.Command:
 
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise click.UsageError("start-console needs a terminal; use 'pipe' in scripts")
-        click.echo("Connected to the serial port; leave with Ctrl+B three times", err=True)
-        with client.stream() as stream:
-            how = run_console(stream, sys.stdin.fileno(), sys.stdout.fileno())
-        click.echo(f"\r\n{how}", err=True)
+        try:
+            click.echo("Connected to the serial port; leave with Ctrl+B three times", err=True)
+            with client.stream() as stream:
+                how = run_console(stream, sys.stdin.fileno(), sys.stdout.fileno())
+        except (SystemExit, KeyboardInterrupt):  # signals
+            _tell(end_reason() or "The console was ended by a signal")
+            raise
+        _tell(how)
 
     return start_console
+
+
+def _tell(how: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        click.echo(f"\r\n{how}", err=True)
 
 
 def pipe_command(client: PySerialClient) -> click.Command:

@@ -7,7 +7,10 @@ import select
 import socket
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from jumpstarter.common.end_reason import end_reason
 
 if TYPE_CHECKING:
     from jumpstarter.streams.blocking import BlockingStream
@@ -18,6 +21,7 @@ ESCAPE = b"\x02"
 """Ctrl+B."""
 ESCAPES = 3
 """How often in a row Ctrl+B leaves."""
+TERMINAL_GONE = "The terminal is gone"
 
 
 class EscapeCounter:
@@ -58,30 +62,27 @@ class Console:
 def run_console(stream: BlockingStream, keyboard: int, screen: int) -> str:
     """Join the terminal (two file descriptors) with *stream* until the user leaves or the stream ends.
 
-    The terminal is in raw mode meanwhile and gets its settings back. Returns a sentence that says how it
+    The terminal is in raw mode meanwhile and gets its settings back, whatever happens. Returns a sentence that says how it
     ended.
     """
-    import termios
     import tty
 
-    before = termios.tcgetattr(keyboard)
+    from jumpstarter.common.terminals import terminal_kept
+
     wake_reader, wake_writer = socket.socketpair()
     result: list[str] = []
     receiver = threading.Thread(target=_show, args=(stream, screen, wake_writer, result), daemon=True)
-    with wake_reader, wake_writer:
-        try:
-            tty.setraw(keyboard)
-            receiver.start()
-            left = _type(stream, keyboard, wake_reader)
-            stream.close()
-            receiver.join()
-        finally:
-            termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
-    return "Left the console" if left else result[0]
+    with wake_reader, wake_writer, terminal_kept(keyboard):
+        tty.setraw(keyboard)
+        receiver.start()
+        how = _type(stream, keyboard, wake_reader)
+        stream.close()
+        receiver.join()
+    return how or end_reason() or result[0]
 
 
-def _type(stream: BlockingStream, keyboard: int, wake: socket.socket) -> bool:
-    """Send what is typed; true when the user left, false when the stream ended."""
+def _type(stream: BlockingStream, keyboard: int, wake: socket.socket) -> str:
+    """Send what is typed; says how the user left, "" when the stream ended."""
     from anyio import BrokenResourceError, ClosedResourceError
 
     escapes = EscapeCounter()
@@ -89,16 +90,21 @@ def _type(stream: BlockingStream, keyboard: int, wake: socket.socket) -> bool:
     while True:
         ready, _, _ = select.select(sources, [], [])
         if wake in ready:
-            return False
-        data = os.read(keyboard, 4096)
+            return ""
+        try:
+            data = os.read(keyboard, 4096)
+        except OSError:  # it was hung up, or belongs to others now
+            return end_reason() or TERMINAL_GONE
         passed, leave = escapes.feed(data)
         try:
             if passed:
                 stream.send(passed)
         except (BrokenResourceError, ClosedResourceError):
-            return False
-        if leave or not data:
-            return True
+            return ""
+        if leave:
+            return "Left the console"
+        if not data:
+            return end_reason() or TERMINAL_GONE
 
 
 def _show(stream: BlockingStream, screen: int, wake: socket.socket, result: list[str]) -> None:
@@ -114,5 +120,8 @@ def _show(stream: BlockingStream, screen: int, wake: socket.socket, result: list
         result.append("The serial port's stream ended")
     except (BrokenResourceError, JumpstarterException) as error:
         result.append(f"The connection broke: {error}")
+    except OSError:
+        result.append(TERMINAL_GONE)
     finally:
-        wake.send(b"x")
+        with suppress(OSError):  # the console has ended already
+            wake.send(b"x")

@@ -143,11 +143,15 @@ def test_debug_shows_the_traceback(cli: Cli) -> None:
     assert result.err.splitlines()[-1].startswith("Error: ")
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("signum", "comes_as"),
+    [(signal.SIGTERM, "TERM"), (signal.SIGHUP, "TERM"), (signal.SIGINT, "INT")],
+    ids=["term", "hup", "int"],
+)
 def test_signal_reaches_the_command(
-    cli: Cli, board: Path, start: Callable[..., Running], signum: signal.Signals
+    cli: Cli, board: Path, start: Callable[..., Running], signum: signal.Signals, comes_as: str
 ) -> None:
-    script = f"trap 'echo got it >&2; exit 9' {signum.name[3:]}; echo ready >&2; while :; do sleep 0.05; done"
+    script = f"trap 'echo got it >&2; exit 9' {comes_as}; echo ready >&2; while :; do sleep 0.05; done"
     running = start(*SHELL, "--", "sh", "-c", script)
     running.wait_for("ready")
     assert running.end(signum) == 9

@@ -183,7 +183,7 @@ def test_lease_is_extended_while_it_is_used(own_world: World, tmp_path: Path) ->
 
 def test_given_duration_ends_the_shell(world: World, board: Process) -> None:
     shell = world.start("jmp", *SELECTOR, "--duration", "10s", "--", "sleep", "600")
-    assert shell.wait() == 129
+    assert shell.wait() == 143
     assert "has ended" in shell.text()
     world.nothing_is_leased()
 
@@ -192,7 +192,7 @@ def test_administrator_ends_a_lease_in_use(world: World, board: Process) -> None
     shell = world.start("jmp", *SELECTOR, "--", "sh", "-c", "echo started; exec sleep 600")
     shell.until("started")
     world.ok("admin", "delete", "lease", world.leases()[0]["name"])
-    assert shell.wait() == 129
+    assert shell.wait() == 143
     assert "has ended" in shell.text()
 
 
@@ -202,7 +202,7 @@ def test_transferred_lease_ends_the_shell_and_goes_on(world: World, board: Proce
     shell.until("started")
     name = world.leases()[0]["name"]
     world.ok("update", "lease", name, "--to-client", "carol")
-    assert shell.wait() == 129
+    assert shell.wait() == 143
     assert "was transferred to carol" in shell.text()
     assert [(each["name"], each["client"]) for each in world.leases()] == [(name, "carol")]
     world.ok("delete", "lease", "--client", "carol")

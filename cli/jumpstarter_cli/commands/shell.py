@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
+from jumpstarter.connection.ending import GRACE
 
 from jumpstarter_cli import logs
 from jumpstarter_cli.exporters import exporter_config_option, exporter_option, resolve, serving
@@ -35,6 +36,12 @@ CONTEXT = {"ignore_unknown_options": False, "allow_interspersed_args": False}
 @duration_option(
     "--retry-timeout", help="How long to bear with a leased exporter that cannot be reached; 0: not at all."
 )
+@duration_option(
+    "--grace",
+    default="30s",
+    show_default=True,
+    help="How long the command has to end by itself, after SIGTERM, when the lease or this shell is ended.",
+)
 @click.option("--exporter-logs", is_flag=True, help="Show what the exporter and its drivers log.")
 @click.option("--tls-grpc", metavar="HOST:PORT", help="Connect to an exporter that runs in direct mode.")
 @click.option("--tls-grpc-insecure", is_flag=True, help="The exporter in direct mode serves without TLS.")
@@ -53,6 +60,7 @@ def shell(
     duration: timedelta | None,
     acquisition_timeout: timedelta | None,
     retry_timeout: timedelta | None,
+    grace: timedelta,
     exporter_logs: bool,
     tls_grpc: str | None,
     tls_grpc_insecure: bool,
@@ -93,14 +101,15 @@ def shell(
     else:
         # Why a driver failed is said by the client that called it, on this same terminal.
         logs.configure(hide="jumpstarter.session")
+    seconds = grace.total_seconds()
     if tls_grpc:
-        code = _direct(tls_grpc, tls_grpc_insecure, passphrase, exporter_logs, command)
+        code = _direct(tls_grpc, tls_grpc_insecure, passphrase, exporter_logs, command, seconds)
     elif chosen:
-        code = _local(exporter, exporter_config, command)
+        code = _local(exporter, exporter_config, command, seconds)
     else:
         from jumpstarter_cli.leased import Wish
 
-        wish = Wish(selector, name, lease_name, duration, acquisition_timeout, retry_timeout)
+        wish = Wish(selector, name, lease_name, duration, acquisition_timeout, retry_timeout, seconds)
         code = _unnamed(client, client_config, wish, command, exporter_logs, bool(wants_lease))
     ctx.exit(code)
 
@@ -121,14 +130,14 @@ def _unnamed(
 
     if not wants_lease and not new_lease_of_environment():
         if (surroundings := surrounding()) is not None:
-            return launch(surroundings, command)
+            return launch(surroundings, command, grace=wish.grace)
         if lab_client() is None:
             logs.note("Using a simulated board: no exporter is named, and no client of a lab is configured")
-            return _local(None, None, command)
+            return _local(None, None, command, wish.grace)
     if wish.only_selector and not (client or client_config) and lab_client() is None:
         alias = select_local(wish.selector)
         logs.note(f"Using the exporter of this machine with these labels: {alias}")
-        return _local(alias, None, command)
+        return _local(alias, None, command, wish.grace)
     return leased_shell(client, client_config, wish, command, exporter_logs)
 
 
@@ -144,14 +153,19 @@ def exporter_shell(ctx: click.Context, config: str, command: tuple[str, ...]) ->
     ctx.exit(_local(None, config, command))
 
 
-def _local(exporter: str | None, path: str | None, command: tuple[str, ...]) -> int:
+def _local(exporter: str | None, path: str | None, command: tuple[str, ...], grace: float = GRACE) -> int:
     source = resolve(exporter=exporter, path=path)
     with serving(source) as socket:
-        return launch(Surroundings(host=socket, name=source.name, labels=source.labels), command)
+        return launch(Surroundings(host=socket, name=source.name, labels=source.labels), command, grace=grace)
 
 
 def _direct(
-    address: str, insecure: bool, passphrase: str | None, exporter_logs: bool, command: tuple[str, ...]
+    address: str,
+    insecure: bool,
+    passphrase: str | None,
+    exporter_logs: bool,
+    command: tuple[str, ...],
+    grace: float,
 ) -> int:
     from jumpstarter.utils.env import tcp_options
 
@@ -165,4 +179,4 @@ def _direct(
     with direct_session(address, insecure=insecure, passphrase=passphrase, all_logs=exporter_logs) as warning:
         if warning:
             click.echo(f"Warning: {warning}", err=True)
-        return launch(surroundings, command)
+        return launch(surroundings, command, grace=grace)

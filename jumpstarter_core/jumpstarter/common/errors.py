@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from . import exceptions as errors
+from .end_reason import end_reason
 from .secrets import mask
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ def connection_error(error: grpc.RpcError) -> errors.ConnectionError:
         return errors.ConnectionError(
             f"the exporter refused the connection: {details}; give the right passphrase or token"
         )
+    if code is grpc.StatusCode.UNAVAILABLE and (reason := end_reason()):
+        return errors.ConnectionError(f"the exporter cannot be reached any more: {reason}")
     if code is grpc.StatusCode.UNAVAILABLE:
         return errors.ConnectionError(f"the exporter cannot be reached or went away: {_last_reason(details)}")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -66,7 +66,7 @@ def launch_shell(
 
     *host* is the path of a unix socket or HOST:PORT, *insecure* (no TLS) and *passphrase* belong to the latter. The prompt shows
     *context*. Clients may use the driver packages of *allow*, with *unsafe* all. *use_profiles*: the shell reads the user's
-    start-up files. *lease* (`jumpstarter.client.Lease`) tells which exporter it is, and the shell hangs up at its end.
+    start-up files. *lease* (`jumpstarter.client.Lease`) tells which exporter it is, and the shell is ended at its end.
 
     The exit code is 128 + n if signal n ended it, 127 if there is no such command, 126 if it cannot be run.
     """
@@ -83,21 +83,22 @@ def launch_shell(
         allow="UNSAFE" if unsafe else ",".join(allow),
     )
 
-    def hang_up_when(hang_up: Callable[[], object]) -> None:
+    def end_when(end: Callable[[str], object]) -> None:
         if lease is not None:
-            lease.lease_ending_callback = partial(lease_ending_handler, _Shell(hang_up))
+            shell = _Shell(lambda: end(f"Lease {lease.name} has ended"))
+            lease.lease_ending_callback = partial(lease_ending_handler, shell)
 
-    return launch(surroundings, command or (), profiles=use_profiles, hang_up_when=hang_up_when)
+    return launch(surroundings, command or (), profiles=use_profiles, end_when=end_when)
 
 
 class _Shell:
     """What `lease_ending_handler` wants of a process."""
 
-    def __init__(self, hang_up: Callable[[], object]) -> None:
-        self._hang_up = hang_up
+    def __init__(self, end: Callable[[], object]) -> None:
+        self._end = end
 
     def send_signal(self, number: int) -> None:
-        self._hang_up()
+        self._end()
 
 
 def lease_ending_handler(process: Any, lease: Any, remaining_time: timedelta) -> None:

@@ -9,23 +9,24 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
+from typing import Any
 
+from jumpstarter.common.end_reason import END_REASON_FILE
+from jumpstarter.common.terminals import terminal_kept
 from jumpstarter.common.wakeups import wakeups
 
+from .ending import GRACE, IDLE, Ending
 from .environment import SHELL_LEASE, session_environment
 
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
 FALLBACK_SHELL = "/bin/sh"
-#: Seconds after which a shell that was told to hang up is told again: bash forgets a SIGHUP that comes while it turns to
-#: reading the terminal, until the next key.
-HANG_UP_AGAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -109,16 +110,17 @@ def launch(
     *,
     profiles: bool = False,
     variables: Mapping[str, str] | None = None,
-    hang_up_when: Callable[[Callable[[], object]], object] | None = None,
+    end_when: Callable[[Callable[[str], object]], object] | None = None,
+    grace: float = GRACE,
 ) -> int:
     """Run *command*, or the user's shell, and wait for its end.
 
-    *variables* are set for it, too. *hang_up_when* is given a function that sends SIGHUP to the child, to be called, on any
-    thread, when the exporter is lost.
+    *variables* are set for it, too. *end_when* is given a function that ends it, to be called with the reason, on any thread,
+    when the exporter is lost. What is ended gets SIGTERM, has *grace* seconds to end by itself, and is forced to then; the
+    file that `jumpstarter.common.end_reason` reads says why. Only then does this function return.
 
-    SIGTERM and SIGHUP are passed to the child (an interactive shell, which ignores SIGTERM, gets SIGHUP);
-    SIGINT and SIGQUIT too unless the terminal sends them to the child itself. On another thread than the main one signals
-    are left to whoever handles them.
+    SIGTERM and SIGHUP of this process end it in that way. SIGINT and SIGQUIT are passed on unless the terminal sends them to
+    the command itself. On another thread than the main one signals are left to whoever handles them.
 
     Returns:
         The child's exit code, 128 + n if signal n ended it, 127 if there is no such command, 126 if it cannot
@@ -133,38 +135,54 @@ def launch(
     else:
         arguments = list(command)
     sys.stdout.flush()
-    with _relay() as relay:
-        try:
-            child = subprocess.Popen(arguments, env=environment)
-        except (FileNotFoundError, NotADirectoryError):
-            print(f"Error: {arguments[0]}: command not found", file=sys.stderr)
-            return COMMAND_NOT_FOUND
-        except OSError as error:
-            print(f"Error: {arguments[0]}: {error.strerror}", file=sys.stderr)
-            return COMMAND_NOT_EXECUTABLE
-        relay.attach(child, interactive)
-        if hang_up_when is not None:
-            hang_up_when(lambda: relay.send(signal.SIGHUP))
-        code = _wait(child, relay)
+    with TemporaryDirectory(prefix="jumpstarter-shell-", ignore_cleanup_errors=True) as folder:
+        environment[END_REASON_FILE] = reason_file = str(Path(folder) / "end-reason")
+        ending = Ending(reason_file, grace, interactive=interactive)
+        with _signals(ending), terminal_kept():
+            try:
+                child = _start(arguments, environment, interactive)
+            except (FileNotFoundError, NotADirectoryError):
+                print(f"Error: {arguments[0]}: command not found", file=sys.stderr)
+                return COMMAND_NOT_FOUND
+            except OSError as error:
+                print(f"Error: {arguments[0]}: {error.strerror}", file=sys.stderr)
+                return COMMAND_NOT_EXECUTABLE
+            ending.attach(child, grouped=not _has_terminal())
+            if end_when is not None:
+                end_when(ending.end)
+            code = _wait(child, ending)
     return 128 - code if code < 0 else code
 
 
-def _wait(child: subprocess.Popen[bytes], relay: _Relay) -> int:
+def _start(
+    arguments: Sequence[str], environment: Mapping[str, str], interactive: bool
+) -> subprocess.Popen[bytes]:
+    """Start the child: in a group of its own, unless there is a terminal, whose signals its group has to get.
+
+    A command does not get the SIGHUP of a terminal that is closed: it is ended in order, by us.
+    """
+    group = None if _has_terminal() else 0
+    if interactive or group == 0 or not _handles_signals():
+        return subprocess.Popen(arguments, env=environment, process_group=group)
+    with handling(signal.SIGHUP, signal.SIG_IGN):
+        return subprocess.Popen(arguments, env=environment)
+
+
+def _wait(child: subprocess.Popen[bytes], ending: Ending) -> int:
     if not _handles_signals():
-        return _wait_for_exit(child, relay)
-    with _handling(signal.SIGCHLD, lambda signum, frame: None), wakeups() as wait:
-        while (code := child.poll()) is None:
-            wait(HANG_UP_AGAIN if relay.interactive else None)
-            relay.hang_up_again()
+        return _wait_for_exit(child, ending)
+    with handling(signal.SIGCHLD, lambda signum, frame: None), wakeups() as wait:
+        while (code := child.poll()) is None or ending.goes_on:
+            wait(ending.act())
     return code
 
 
-def _wait_for_exit(child: subprocess.Popen[bytes], relay: _Relay) -> int:
-    while True:
-        try:
-            return child.wait(HANG_UP_AGAIN if relay.interactive else None)
-        except subprocess.TimeoutExpired:
-            relay.hang_up_again()
+def _wait_for_exit(child: subprocess.Popen[bytes], ending: Ending) -> int:
+    while child.poll() is None or ending.goes_on:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(ending.act() or IDLE)
+    assert child.returncode is not None
+    return child.returncode
 
 
 def _handles_signals() -> bool:
@@ -172,63 +190,41 @@ def _handles_signals() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-class _Relay:
-    """Passes signals to the child; those that come before there is a child are kept for it."""
-
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
-        self._early: list[int] = []
-        self.interactive = False
-        #: When an interactive shell was told last to hang up, in seconds of the monotonic clock; None: it was not.
-        self.hung_up: float | None = None
-
-    def attach(self, child: subprocess.Popen[bytes], interactive: bool) -> None:
-        """Send to *child* from now on, and what came before."""
-        self._child, self.interactive = child, interactive
-        for signum in self._early:
-            self.send(signum)
-
-    def __call__(self, signum: int, frame: FrameType | None) -> None:
-        if signum in (signal.SIGINT, signal.SIGQUIT) and _terminal_signals_us():
-            return  # the child is in the same foreground group, or has the terminal to itself
-        self.send(signum)
-
-    def send(self, signum: int) -> None:
-        """Pass *signum* on. On any thread."""
-        if self._child is None:
-            self._early.append(signum)
-            return
-        if self.interactive and signum in (signal.SIGTERM, signal.SIGHUP):
-            signum = signal.SIGHUP
-            self.hung_up = time.monotonic()
-        self._child.send_signal(signum)
-
-    def hang_up_again(self) -> None:
-        """Tell a shell again that has not listened."""
-        if self.hung_up is not None and time.monotonic() - self.hung_up >= HANG_UP_AGAIN:
-            self.send(signal.SIGHUP)
-
-
 @contextmanager
-def _relay() -> Iterator[_Relay]:
-    relay = _Relay()
+def _signals(ending: Ending) -> Iterator[None]:
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if signum in (signal.SIGTERM, signal.SIGHUP):
+            ending.end(f"jmp shell got {signal.Signals(signum).name}")
+        elif not _terminal_signals_us():  # else the child has got it: it is in the same foreground group
+            ending.pass_on(signum)
+
     signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP) if _handles_signals() else ()
     with ExitStack() as stack:
         for signum in signals:
             if (
                 signal.getsignal(signum) is not signal.SIG_IGN
             ):  # as under nohup: it stays so, for the child too
-                stack.enter_context(_handling(signum, relay))
-        yield relay
+                stack.enter_context(handling(signum, handle))
+        yield
 
 
 @contextmanager
-def _handling(signum: int, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handling(signum: int, handler: Any) -> Iterator[None]:
+    """Have *handler* handle the signal *signum*."""
     before = signal.signal(signum, handler)
     try:
         yield
     finally:
         signal.signal(signum, before)
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a terminal, from which what it starts may want to read."""
+    try:
+        with open("/dev/tty", "rb", buffering=0):
+            return True
+    except OSError:
+        return False
 
 
 def _terminal_signals_us() -> bool:
