@@ -8,6 +8,7 @@ JMP_ADMIN_TOKEN) and JMP_ADMIN_CA.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ class Access:
                 return self.ca.read_bytes()
             except OSError as error:
                 raise FileAccessError(f"{self.ca}: {error.strerror} (--ca)") from None
-        text = _read(self.directory / "ca" / "ca.pem")
+        # The second one is that of a controller before it wrote down which certificate counts.
+        text = _read(self.directory / "authority.pem") or _read(self.directory / "ca" / "ca.pem")
         return text.encode() if text else None
 
 
@@ -196,20 +198,21 @@ def administrator(access: Access) -> Iterator[Admin]:
 
 def ask_confirmation(question: str, *, interactive: bool) -> bool:
     """The user's answer; no, where nobody can be asked."""
-    import sys
-
     return interactive and sys.stdin.isatty() and click.confirm(question, err=True)
 
 
 def name_argument(command: F) -> F:
-    """The argument NAME, which must not be empty."""
+    """The argument NAME: asked for on a terminal where it is left out, and never empty."""
 
-    def check(ctx: click.Context, param: click.Parameter, value: str) -> str:
-        if not value.strip():
+    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+        if value is None and sys.stdin.isatty() and not ctx.params.get("nointeractive"):
+            value = click.prompt("Name", err=True)
+        if value is None or not value.strip():
             raise click.MissingParameter(ctx=ctx, param=param)
         return value
 
-    return click.argument("name", callback=check)(command)
+    # Looked at after the options, of which --nointeractive is one: click takes those that are required first.
+    return click.argument("name", required=False, metavar="NAME", callback=check)(command)
 
 
 def show(objects: Sequence[Mapping[str, Any]], kind: str, output: str | None, *, single: bool) -> bool:

@@ -9,6 +9,7 @@
     lab.sqlite3          the store
     admin.token          a token with the role administrator
     endpoint             where the controller that was started last can be reached
+    authority.pem        the certificate that it is verified with
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ class DataDirectory:
     @property
     def endpoint(self) -> Path:
         return self.path / "endpoint"
+
+    @property
+    def trusted(self) -> Path:
+        return self.path / "authority.pem"
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

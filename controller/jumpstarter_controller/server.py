@@ -142,6 +142,7 @@ async def serve(
         )
         await server.start()
         write_atomically(data.endpoint, endpoint + "\n")
+        write_atomically(data.trusted, source.current().authority.decode())
         stack.push_async_callback(_stop, server, lab, ways.listeners)
         login_port = await _start_login(stack, settings, address, ways.router_endpoint)
         janitor = asyncio.create_task(_forget_old_leases(lab, settings.leasePolicy.keepEnded))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pexpect
 import pytest
 import yaml
 
@@ -69,6 +71,27 @@ def test_client_is_created_shown_and_deleted(world: World) -> None:
     done = world.jmp("admin", "get", "client", "temp")
     assert done.code == 1
     assert "temp" in done.err
+
+
+@pytest.mark.parametrize("kind", ["client", "exporter"])
+def test_name_is_asked_for_on_a_terminal(world: World, kind: str) -> None:
+    labels = ["-l", "a=b"] if kind == "exporter" else []
+    for command, answer in ((["create", kind, *labels, "--nointeractive"], ""), (["delete", kind], "")):
+        done = world.jmp("admin", *command)
+        assert (done.code, answer + "Missing argument 'NAME'" in done.err) == (2, True), done.err
+    for command, words in ((["create", kind, *labels], "created"), (["delete", kind], "deleted")):
+        terminal: Any = pexpect.spawn(
+            "jmp", ["admin", *command], env=world.environment(), encoding="utf-8", timeout=60
+        )
+        terminal.expect("Name:")
+        terminal.sendline(f"asked-{kind}")
+        if words == "created":
+            terminal.expect("Save the")
+            terminal.sendline("n")
+        terminal.expect(f'{kind} "asked-{kind}" {words}')
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert terminal.exitstatus == 0
 
 
 def test_deleted_client_is_refused_from_then_on(world: World) -> None:

@@ -298,6 +298,27 @@ def test_login_with_a_token_that_is_not_accepted_writes_nothing(world: World, bo
     assert not (world.home / "config" / "jumpstarter" / "clients" / "rudi.yaml").exists()
 
 
+def test_status_of_a_token_is_what_the_controller_says(world: World) -> None:
+    world.add_client("rene")
+    path = world.home / "config" / "jumpstarter" / "clients" / "rene.yaml"
+    world.ok("admin", "rotate", "client", "rene")
+    done = world.jmp("auth", "status", "--client", "rene")
+    assert done.code == 1
+    assert "Status: REFUSED" in done.out
+    assert "the token is revoked" in done.out
+    world.ok("admin", "rotate", "client", "rene", "--save")
+    assert "Status: Valid" in world.ok("auth", "status", "--client", "rene")
+    config = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**config, "endpoint": "127.0.0.1:1"}))
+    done = world.jmp("auth", "status", "--client", "rene")
+    assert (done.code, "Status: Valid" in done.out) == (0, True)
+    assert "The controller was not asked" in done.err
+    path.write_text(yaml.safe_dump(config))
+    world.ok("admin", "delete", "client", "rene")
+    done = world.jmp("auth", "status", "--client", "rene")
+    assert (done.code, "client 'rene' does not exist" in done.out) == (1, True)
+
+
 def test_token_status_and_rotation(world: World, board: Process) -> None:
     world.add_client("tina")
     path = world.home / "config" / "jumpstarter" / "clients" / "tina.yaml"

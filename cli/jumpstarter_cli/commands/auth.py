@@ -10,6 +10,7 @@ from jumpstarter.common.exceptions import ConfigurationError
 
 from jumpstarter_cli.lab import client_options, lab_of
 from jumpstarter_cli.leases import local_text
+from jumpstarter_cli.logs import note
 from jumpstarter_cli.tokens import read_token
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A token that expires within this time is about to.
 SOON: Final = timedelta(minutes=5)
+#: Seconds for the controller to say whether it takes the token.
+ASK_TIMEOUT: Final = 5.0
 
 
 def _config(client: str | None, client_config: str | None) -> ClientConfigV1Alpha1:
@@ -30,7 +33,7 @@ def _config(client: str | None, client_config: str | None) -> ClientConfigV1Alph
 @client_options
 @click.pass_context
 def status(ctx: click.Context, verbose: bool, client: str | None, client_config: str | None) -> None:
-    """Show the state of the client's token. The exit code is 1 when it cannot be used."""
+    """Show the state of the client's token, and what the controller says of it. The exit code is 1 when it cannot be used."""
     from jumpstarter.common.durations import format_duration
 
     config = _config(client, client_config)
@@ -52,10 +55,32 @@ def status(ctx: click.Context, verbose: bool, client: str | None, client_config:
         click.echo(f"Token expiry: {local_text(claims.expires)} ({when})")
     expired = left is not None and left <= timedelta(0)
     soon = left is not None and left <= SOON
-    click.echo(f"Status: {'EXPIRED' if expired else 'EXPIRING SOON' if soon else 'Valid'}")
+    refusal = None if expired else _refusal(config)
+    if refusal is not None:
+        click.echo(f"Status: REFUSED, {refusal}")
+    else:
+        click.echo(f"Status: {'EXPIRED' if expired else 'EXPIRING SOON' if soon else 'Valid'}")
     click.echo(f"Subject: {claims.subject or 'none'}")
     click.echo(f"Issuer: {claims.issuer or 'none'}")
-    ctx.exit(1 if expired else 0)
+    ctx.exit(1 if expired or refusal is not None else 0)
+
+
+def _refusal(config: ClientConfigV1Alpha1) -> str | None:
+    """Why the controller does not take the token; None when it does, or cannot be asked, which is told."""
+    from jumpstarter.client.lab import ControllerUnreachable
+    from jumpstarter.common.exceptions import JumpstarterException
+    from jumpstarter.connection.controller import controller
+
+    if not config.endpoint:
+        return None
+    try:
+        with controller(config) as lab:
+            lab.check(ASK_TIMEOUT)
+    except ControllerUnreachable as error:
+        note(f"The controller was not asked, this is what the token itself says: {error}")
+    except JumpstarterException as error:
+        return str(error)
+    return None
 
 
 @click.command

@@ -223,6 +223,14 @@ class Lab:
         pages = self._pages(self._stub.ListExporters, request)
         return [Exporter.from_proto(item) for page in pages for item in page.exporters]
 
+    def check(self, timeout: float = CALL_TIMEOUT) -> None:
+        """Ask whether the controller takes this client.
+
+        Raises ControllerUnreachable when it does not answer within *timeout* seconds, ConnectionError when it does not.
+        """
+        request = self._requests.list_leases(page_size=1)
+        self._call(self._stub.ListLeases, request, timeout)
+
     def get_lease(self, name: str) -> Lease:
         """One lease."""
         return Lease.from_proto(self._call(self._stub.GetLease, self._requests.get_lease(name)))
