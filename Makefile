@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test utest atest lint docs bench proto clean
+.PHONY: help venv demo test utest atest lint docs stress bench proto clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,9 @@ RESULTS := results
 PYTHON ?=
 PYTEST ?= utest
 ATEST ?= atest
+# What make stress repeats, and how often
+TEST ?= utest/interrupts
+N ?= 10
 # More of the benchmarks, such as make bench BENCH=--upstream
 BENCH ?=
 # Scripts without a suffix, which ruff does not find by itself
@@ -22,6 +25,7 @@ help:
 	@echo "make test    unit and acceptance tests"
 	@echo "make lint    ruff, mypy, import contracts, robocop"
 	@echo "make docs    run every command and code block of README.md and docs/"
+	@echo "make stress  repeat tests beside a load of other processes: make stress TEST=utest/interrupts N=10"
 	@echo "make bench   measure the core against limits taken in the same run"
 	@echo "make proto   generate the protocol code again"
 	@echo "make venv    only create $(VENV)"
@@ -44,7 +48,7 @@ test: atest
 
 # In this order also under make -j: both want the two or so cores that there are.
 utest: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python scripts/utest $(PYTEST)
 
 atest: utest
 	$(BIN)/python scripts/atest $(ATEST)
@@ -59,6 +63,10 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m pytest utest/docs
+
+# Beside a load of other processes: make stress TEST=utest/interrupts N=10
+stress: $(STAMP)
+	$(BIN)/python scripts/stress $(TEST) $(N)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,21 @@ for deaf in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
 
 # Loops of tests come and go: what a call of gRPC has to tell after the end of its own loop fails no test that comes later.
 asyncio.new_event_loop = asyncio.events.new_event_loop = EventLoop
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep each failure in the file that JMP_FAILURES names: scripts/utest runs those tests again."""
+    report = yield
+    file = os.environ.get("JMP_FAILURES")
+    if file and report.failed:
+        name = "::".join([str(item.path), *item.nodeid.split("::")[1:]])
+        sections = [f"{title}\n{text}" for title, text in report.sections]
+        with Path(file).open("a") as failures:
+            failures.write(json.dumps([name, "\n".join([report.longreprtext, *sections])]) + "\n")
+    return report
 
 
 @pytest.fixture(scope="session")
