@@ -114,3 +114,19 @@ class UnknownDriverError(JumpstarterException):
     """Raised when a path or method name is not in the connected exporter's tree."""
 
     ROBOT_SUPPRESS_NAME = True
+
+
+HTML_MARK = "*HTML*"
+"""What Robot takes for HTML all that follows it, where a message begins with it."""
+
+
+def as_text(error: Exception) -> Exception:
+    """*error* with a message that Robot does not take for HTML: parts of it come from the exporter, or from its board."""
+    text = str(error)
+    if not text.lstrip().upper().startswith(HTML_MARK):
+        return error
+    safe = f"Text: {text}"
+    error.args = (safe, *error.args[1:])
+    if isinstance(error, JumpstarterException):
+        error.message = safe
+    return error if str(error).startswith(safe) else AssertionError(safe)

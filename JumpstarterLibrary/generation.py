@@ -107,6 +107,8 @@ def driver_keywords(
 def _notes(root: Any, names: Names) -> Iterator[str]:
     if (wrapper := sole_wrapper(root)) is not None:
         yield f"{wrapper!r} is the only driver at the root: keywords of its children do without its name"
+    for name, other in names.renamed.items():
+        yield f"{name!r} is a keyword of a standard library, or of another connection: the driver's is {other!r}"
     if names.dropped:
         yield f"no verb-first alias where it would be ambiguous: {', '.join(names.dropped)}"
 

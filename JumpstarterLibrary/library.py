@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,11 @@ from .aliases import Aliases
 from .arguments import usage
 from .conversion import time_text
 from .driver_keyword import DriverKeyword
+from .errors import as_text
 from .leases import LeaseKeywords
 from .selection import Choice, Request, Where, choose
 from .session import ExporterInfo, Session
+from .standard import standard_names
 from .timeouts import DEFAULT, Scope, Timeouts
 from .version import VERSION
 
@@ -172,7 +173,7 @@ class JumpstarterLibrary(DynamicCore):
             used=self._sessions.leases(),
             held=self._leases.all_held(),
         )
-        reserved = {*builtin_names(), *self._own_keywords, *self._sessions.keywords}
+        reserved = {*standard_names(), *self._own_keywords, *self._sessions.keywords}
         session = Session(choice, connection, self._timeouts, reserved, alias)
         self._sessions.add(alias, session)
         return session
@@ -307,6 +308,16 @@ class JumpstarterLibrary(DynamicCore):
 
     # Dynamic library
 
+    def run_keyword(self, name: str, args: Any, kwargs: Any = None) -> Any:
+        """Run a keyword; whatever its failure says is text for Robot, and no HTML."""
+        try:
+            return super().run_keyword(name, args, kwargs)
+        except Exception as error:
+            told = as_text(error)
+            if told is error:
+                raise
+            raise told from error
+
     def get_keyword_types(self, name: str) -> dict[str, Any]:
         """Types of a keyword's arguments; a copy, for Robot takes the result's type out of it."""
         return dict(super().get_keyword_types(name) or {})
@@ -352,15 +363,3 @@ def _environ() -> dict[str, str]:
     import os
 
     return dict(os.environ)
-
-
-@cache
-def builtin_names() -> frozenset[str]:
-    """Names of Robot's BuiltIn keywords, which drivers' keywords keep clear of."""
-    return frozenset(
-        name.replace("_", " ").title()
-        for name in dir(BuiltIn)
-        if not name.startswith("_")
-        and callable(getattr(BuiltIn, name))
-        and not getattr(getattr(BuiltIn, name), "robot_not_keyword", False)
-    )

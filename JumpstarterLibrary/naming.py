@@ -8,7 +8,7 @@ The rules:
    An alias that equals any other name is dropped for all who want it; canonical names always win.
 3. Robot Framework ignores case, spaces and underscores, and refuses *both* keywords of two that are equal
    then. So equal canonical names are found here, and neither is offered.
-4. A name that BuiltIn or the library itself has gets the word ``Driver`` in front.
+4. A name that a standard library or the library itself has gets the word ``Driver`` in front.
 """
 
 from __future__ import annotations
@@ -70,13 +70,15 @@ class Names:
     """What `assign` decided.
 
     *canonical* and *aliases* map a keyword name to its method. *rejected* are canonical names that several
-    methods claim, *dropped* the aliases given up because something else has that name.
+    methods claim, *dropped* the aliases given up because something else has that name, *renamed* the canonical
+    names that are another keyword's, with what they became.
     """
 
     canonical: Mapping[str, Method]
     aliases: Mapping[str, Method]
     rejected: Mapping[str, tuple[Method, ...]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 def normalize(name: str) -> str:
@@ -120,15 +122,17 @@ def assign(methods: Iterable[Method], reserved: Collection[str] = ()) -> Names:
     """
     taken = {normalize(name) for name in reserved}
     claims: dict[str, list[tuple[str, Method]]] = {}
+    renamed = {}
     for method in methods:
         name = canonical_name(method)
         if normalize(name) in taken:
-            name = f"{RESERVED_PREFIX} {name}"
+            renamed[name] = f"{RESERVED_PREFIX} {name}"
+            name = renamed[name]
         claims.setdefault(normalize(name), []).append((name, method))
     canonical = {group[0][0]: group[0][1] for group in claims.values() if len(group) == 1}
     rejected = {group[0][0]: tuple(m for _, m in group) for group in claims.values() if len(group) > 1}
     aliases, dropped = _assign_aliases(canonical.values(), taken | claims.keys())
-    return Names(canonical, aliases, rejected, dropped)
+    return Names(canonical, aliases, rejected, dropped, renamed)
 
 
 def _assign_aliases(methods: Iterable[Method], taken: set[str]) -> tuple[dict[str, Method], tuple[str, ...]]:

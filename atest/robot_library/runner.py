@@ -6,6 +6,7 @@ The suites find the exporters of ``_exporters`` as the user's local exporters.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -129,6 +130,16 @@ class runner:  # noqa: N801 - Robot's name for it
         assert self._directory is not None
         assert text not in (self._directory / "output.xml").read_text("utf-8"), "output.xml contains it"
         assert text not in self._output, "the standard output contains it"
+
+    @keyword
+    def no_message_should_be_html(self) -> None:
+        """Robot takes no message of the run for HTML."""
+        assert self._directory is not None
+        output = (self._directory / "output.xml").read_text("utf-8")
+        # Robot's own message about the output of a keyword may be; what came from the exporter must not.
+        found = [line for line in output.splitlines() if 'html="true"' in line and "script" in line]
+        assert not found, "\n".join(found)
+        assert not re.search(r"<(status|msg)[^>]*>\s*\*HTML\*", output), "a message begins with *HTML*"
 
     @keyword
     def there_should_be_no_errors(self) -> None:

@@ -17,7 +17,7 @@ from robot.api import TypeInfo
 from JumpstarterLibrary.adapters import Context
 from JumpstarterLibrary.consoles import Consoles
 from JumpstarterLibrary.generation import Generated, driver_keywords
-from JumpstarterLibrary.library import builtin_names
+from JumpstarterLibrary.standard import standard_names
 from JumpstarterLibrary.timeouts import Timeouts
 
 SNAPSHOT = Path(__file__).parent / "keywords.txt"
@@ -61,7 +61,7 @@ def generated(root: Driver, reserved: frozenset[str] | None = None) -> Iterator[
         def context(path: tuple[str, ...]) -> Context:
             return Context(path, Timeouts(), consoles, cleanup)
 
-        yield client, driver_keywords(client, context, builtin_names() if reserved is None else reserved)
+        yield client, driver_keywords(client, context, standard_names() if reserved is None else reserved)
 
 
 def text_of(found: Generated) -> str:

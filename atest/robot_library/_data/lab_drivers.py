@@ -114,3 +114,25 @@ class JournalClient(DriverClient):
     def many(self) -> str:
         """Return something."""
         return str(self.call("many"))
+
+
+@dataclass(kw_only=True)
+class Process(Driver):
+    """Has methods whose keywords would be those of standard libraries."""
+
+    @classmethod
+    def client(cls) -> str:
+        return "lab_drivers.ProcessClient"
+
+    @export
+    def process(self, command: str) -> str:
+        return f"the exporter has got {command}"
+
+
+@dataclass(kw_only=True)
+class ProcessClient(DriverClient):
+    """The client of `Process`."""
+
+    def process(self, command: str) -> str:
+        """Take a command."""
+        return str(self.call("process", command))
