@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ class Access:
                 lab_pb2.CreateIdentityRequest(role=role, namespace=NAMESPACE, name=name, labels=labels)
                 for name in names
             ]
-            return [stub.CreateIdentity(each, metadata=self._admin).token for each in requests]
+            # All at once: they share the controller's writes.
+            calls = [stub.CreateIdentity.future(each, metadata=self._admin) for each in requests]
+            return [call.result().token for call in calls]
 
-    def channel(self) -> grpc.aio.Channel:
+    def channel(self, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
         """A connection that nobody shares, for coroutines."""
-        options = (("grpc.use_local_subchannel_pool", 1),)
-        return grpc.aio.secure_channel(self.endpoint, self.credentials, options=options)
+        own = (("grpc.use_local_subchannel_pool", 1), *options)
+        return grpc.aio.secure_channel(self.endpoint, self.credentials, options=own)

@@ -7,6 +7,8 @@
     keys/passage.key     what the keys of passages follow from
     ca/                  the certificate authority and the server certificate
     lab.sqlite3          the store
+    routers/PID.sock     where a router process of the lab talks with its controller
+    router.log           what such a process wrote as it died; empty but for faults
     admin.token          a token with the role administrator
     endpoint             where the controller that was started last can be reached
     authority.pem        the certificate that it is verified with
@@ -57,6 +59,11 @@ class DataDirectory:
     def trusted(self) -> Path:
         return self.path / "authority.pem"
 
+    def make(self) -> None:
+        """Make the directory (0700) where there is none. Raises OSError."""
+        for folder in (self.path, self.keys, self.authority):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Make the directory (0700) and hold it.
@@ -65,8 +72,7 @@ class DataDirectory:
         write into it.
         """
         try:
-            for folder in (self.path, self.keys, self.authority):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.make()
             lock = (self.path / "lock").open("w")
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

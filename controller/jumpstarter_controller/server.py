@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,19 +17,22 @@ from jumpstarter.common.fingerprints import fingerprint
 from jumpstarter.common.memory import give_back
 from jumpstarter.config.files import write_atomically
 from jumpstarter_protocol import client_pb2_grpc, jumpstarter_pb2_grpc, lab_pb2_grpc
-from jumpstarter_router.joint import Joint
 from jumpstarter_router.service import RouterService
 from jumpstarter_router.tokens import TokenAuthority
 
 from .data import DataDirectory
+from .data_plane.local import LocalPlane
+from .data_plane.ports import SERVER_OPTIONS, bind
+from .data_plane.remote import RemotePlane
+from .data_plane.settings import PlaneSettings, certificate_hosts
 from .identity.authenticator import TokenAuthenticator
-from .identity.authority import Authority, own_names, primary_address
+from .identity.authority import Authority, primary_address
 from .identity.certificates import CertificateFiles, CertificateSource, OwnCertificate, server_credentials
 from .identity.keys import KeyRing
 from .identity.passages import PassageAuthority
 from .identity.tokens import TokenRefused, TokenService
 from .login import LabInfo, LoginServer, short_loop_errors
-from .model import Role
+from .model import Lease, Role
 from .runtime import identities
 from .runtime.claims import Claims
 from .runtime.directory import lab_directory
@@ -45,7 +48,7 @@ from .services.dialling import Dialling
 from .services.lab_service import LabService
 from .services.passages import Passages
 from .services.requests import Handlers
-from .settings import JOINT_OFFSET, ControllerSettings
+from .settings import ControllerSettings
 
 logger = logging.getLogger("jumpstarter.controller")
 
@@ -54,21 +57,6 @@ GRACE: Final = 2.0
 ADMINISTRATOR: Final = "admin"
 #: Seconds after which memory that is free goes back to the system.
 TRIM_INTERVAL: Final = 60.0
-
-SERVER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
-    # A second server on the port is an error, not a silent share of the calls.
-    ("grpc.so_reuseport", 0),
-    # Who connects and then says nothing goes: milliseconds for TLS.
-    ("grpc.server_handshake_timeout_ms", 10_000),
-    # Peers ping every 20 s without data.
-    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # A peer that vanished without a word must not look alive for long.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-)
 
 #: The controller finds within ten seconds whoever vanished, or was stopped: the board would be offered, the waiter served.
 CONTROLLER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
@@ -79,6 +67,14 @@ CONTROLLER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     ("grpc.http2.ping_timeout_ms", 6_000),
     ("grpc.http2.max_pings_without_data", 0),
 )
+
+
+@dataclass
+class _Told:
+    """Who hears that a lease's streams must end, and that a lease has an exporter, or other times."""
+
+    cut: list[Callable[[str], object]] = field(default_factory=list)
+    changed: list[Callable[[Lease], object]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -99,9 +95,9 @@ class RunningLab:
 
 @asynccontextmanager
 async def serve(
-    settings: ControllerSettings, open_journal: Callable[[DataDirectory], Any]
+    settings: ControllerSettings, open_journal: Callable[[DataDirectory], Any], *, apart: bool = False
 ) -> AsyncIterator[RunningLab]:
-    """Run a lab as long as the block does.
+    """Run a lab as long as the block does; *apart*: with its data plane in a process of its own, which outlives a crash.
 
     *open_journal* opens the store of a data directory, as an async context manager that gives a `Journal`.
     Raises ConfigurationError, FileAccessError when it cannot start.
@@ -114,19 +110,20 @@ async def serve(
         source = _certificates(settings, data)
         tokens = _tokens(settings, data, source)
         journal: Journal = await stack.enter_async_context(open_journal(data))
-        cutters: list[Callable[[str], object]] = []
+        told = _Told()
         lab = Lab(
             journal,
             Rules(spot_notice=settings.leasePolicy.spotNotice),
-            on_cut=lambda name: [cut(name) for cut in cutters],
+            on_cut=lambda name: [cut(name) for cut in told.cut],
+            on_lease=lambda lease: [changed(lease) for changed in told.changed],
         )
         await stack.enter_async_context(lab)
         await _ensure_administrator(lab, tokens, settings.namespace, data)
         authenticator = TokenAuthenticator(tokens, lab_directory(lab), settings.namespace)
-        ways = await _start_ways(stack, settings, data, source, lab, authenticator, cutters)
+        ways = await _start_ways(stack, settings, data, lab, authenticator, told, apart=apart)
         server = grpc.aio.server(options=CONTROLLER_OPTIONS)
         # The port is needed for the endpoint, the endpoint for the services: so the port first.
-        port = _bind(server, settings.listen, server_credentials(source), "listen, --listen")
+        port = bind(server, settings.listen, server_credentials(source), "listen, --listen")
         endpoint = settings.endpoints[0] if settings.endpoints else _public(settings, port)
         address = Address(settings.namespace, endpoint, lambda: source.current().authority)
         labels = Labels(frozenset(settings.hiddenLabels.keys), dict(settings.deprecatedLabels.keys))
@@ -218,11 +215,7 @@ def _certificates(settings: ControllerSettings, data: DataDirectory) -> Certific
     tls = settings.tls
     if tls.certificate is not None and tls.key is not None:
         return CertificateFiles(tls.certificate, tls.key, tls.ca)
-    hosts = {split_address(endpoint)[0] for endpoint in settings.endpoints}
-    for address in (settings.listen, settings.router.listen, settings.router.endpoint):
-        if address and (host := split_address(address)[0]) not in ("::", "0.0.0.0"):
-            hosts.add(host)
-    return OwnCertificate(Authority.open(data.authority), frozenset(own_names() | hosts))
+    return OwnCertificate(Authority.open(data.authority), frozenset(certificate_hosts(settings)))
 
 
 def _tokens(settings: ControllerSettings, data: DataDirectory, source: CertificateSource) -> TokenService:
@@ -277,19 +270,6 @@ def _public(settings: ControllerSettings, port: int) -> str:
     return join_address(host, port)
 
 
-def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials, option: str) -> int:
-    try:
-        port = server.add_secure_port(address, credentials)
-    except RuntimeError:
-        port = 0
-    if port == 0:
-        raise ConfigurationError(
-            f"cannot listen on {address}: another process uses the port, or the address is not this machine's; "
-            f"choose another ({option})"
-        )
-    return port
-
-
 @dataclass(frozen=True)
 class _Ways:
     """How clients reach boards."""
@@ -306,66 +286,45 @@ async def _start_ways(
     stack: AsyncExitStack,
     settings: ControllerSettings,
     data: DataDirectory,
-    source: CertificateSource,
     lab: Lab,
     authenticator: TokenAuthenticator,
-    cutters: list[Callable[[str], object]],
+    told: _Told,
+    *,
+    apart: bool,
 ) -> _Ways:
-    """Serve the router and its joint, where the lab has them in this process; *cutters* gets what ends their connections."""
+    """Have a data plane, unless the lab's routers are all others; *told* is what hears of leases."""
     tokens = TokenAuthority(data.router_key())
     routers = [Router(other.endpoint, other.labels) for other in settings.router.others.values()]
-    router = RouterService(tokens) if settings.router.listen else None
-    if router is not None:
-        cutters.append(router.cut)
-        router_port = await _start_router(stack, settings, source, router)
-        routers.insert(0, Router(settings.router.endpoint or _public(settings, router_port), own=True))
     listeners = Listeners()
-    cutters.append(listeners.forget)
+    told.cut.append(listeners.forget)
     dialling = Dialling(lab, listeners)
     routes = RouterChoice(routers, tokens, lab.now)
     passages = Passages(authenticator, dialling, listeners, routes, PassageAuthority(data.passage_key()))
-    if router is not None:
-        joint = Joint(tokens, passages)
-        cutters.append(joint.cut)
-        passages.endpoint = await _start_joint(stack, settings, router_port, joint)
+    router = None
+    if settings.router.listen:
+        wanted = PlaneSettings.of(settings)
+        plane: LocalPlane | RemotePlane
+        if apart:
+            plane = RemotePlane(wanted, passages, lambda: lab.records.leases)
+        else:
+            plane = LocalPlane(wanted, passages)
+            router = plane.router
+        stack.push_async_callback(plane.stop)
+        await plane.start()
+        told.cut.append(plane.cut)
+        told.changed.append(plane.lease_changed)
+        own = settings.router.endpoint or _public(settings, plane.router_port)
+        routers.insert(0, Router(own, own=True))
+        passages.endpoint = _joint_endpoint(settings, plane.joint_port)
     endpoint = routers[0].endpoint if routers else ""
     return _Ways(listeners, dialling, routes, passages, router, endpoint)
 
 
-async def _start_router(
-    stack: AsyncExitStack, settings: ControllerSettings, source: CertificateSource, router: RouterService
-) -> int:
-    """Serve *router*; gives its port."""
-    server = grpc.aio.server(options=SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((router.handlers(),))
-    credentials = server_credentials(source)
-    port = _bind(server, settings.router.listen, credentials, "router.listen, --router-listen")
-    await server.start()
-    stack.push_async_callback(server.stop, GRACE)
-    return port
-
-
-async def _start_joint(
-    stack: AsyncExitStack, settings: ControllerSettings, router_port: int, joint: Joint
-) -> str:
-    """Serve *joint*; gives the address that clients and exporters are told, "" when there is none."""
+def _joint_endpoint(settings: ControllerSettings, port: int) -> str:
+    """The joint's address that clients and exporters are told, "" when there is none."""
     wanted = settings.router.joint
-    if wanted.listen == "":
+    if not port:
         return ""
-    # The same port after every start: clients come back to it.
-    usual = join_address(split_address(settings.router.listen)[0], (router_port + JOINT_OFFSET) % 65536)
-    address = wanted.listen or usual
-    try:
-        port = await joint.start(*split_address(address))
-    except OSError as error:
-        problem = (
-            f"cannot listen on {address}: {error.strerror or error}; choose another (router.joint.listen"
-        )
-        if wanted.listen is not None:
-            raise ConfigurationError(f"{problem}, '' for none)") from None
-        logger.warning("connections to boards go the slower way, without a joint: %s)", problem)
-        return ""
-    stack.push_async_callback(joint.stop)
     if settings.router.endpoint and not wanted.endpoint:
         return join_address(split_address(settings.router.endpoint)[0], port)
     return wanted.endpoint or _public(settings, port)

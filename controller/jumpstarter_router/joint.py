@@ -21,7 +21,7 @@ import binascii
 import logging
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -61,7 +61,7 @@ class Admission:
     """A client that may come in: the lease, and what tells its exporter to come, with the token that is given."""
 
     lease: str
-    call_exporter: Callable[[str], None]
+    call_exporter: Callable[[str], Awaitable[None]]
 
 
 class Gate(Protocol):
@@ -103,6 +103,7 @@ class Joint:
         self._joined: dict[asyncio.Task[None], str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
+        self._accepting: list[asyncio.Task[None]] = []
 
     async def start(self, host: str, port: int) -> int:
         """Listen; gives the port. Raises OSError when the address cannot be used."""
@@ -125,8 +126,16 @@ class Joint:
             self._close_listeners()
             raise
         for listener in self._listeners:
-            self._spawn(self._accept(listener))
+            self._accepting.append(self._spawn(self._accept(listener)))
         return port
+
+    async def close_listeners(self) -> None:
+        """Take no more connections, and give up the addresses; what is joined goes on."""
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        self._accepting.clear()
+        self._close_listeners()
 
     async def stop(self) -> None:
         """End everything."""
@@ -143,6 +152,11 @@ class Joint:
         for task in tasks:
             task.cancel()
         return len(tasks)
+
+    @property
+    def leases(self) -> set[str]:
+        """The leases that have connections."""
+        return set(self._joined.values())
 
     @property
     def connections(self) -> int:
@@ -218,7 +232,7 @@ class Joint:
         assert task is not None
         self._joined[task] = admission.lease
         try:
-            admission.call_exporter(token)
+            await admission.call_exporter(token)
             exporter = await self._exporter(waiting)
             for each in (exporter, sock):
                 await _answer(each, 200)

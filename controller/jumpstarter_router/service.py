@@ -106,6 +106,11 @@ class RouterService:
         return len(streams)
 
     @property
+    def leases(self) -> set[str]:
+        """The leases that have streams."""
+        return {stream.lease for stream in self._streams.values()}
+
+    @property
     def open_streams(self) -> int:
         """Streams with at least one side."""
         return len(self._streams)

@@ -33,7 +33,9 @@ def commands(path: Path) -> list[list[str]]:
 )
 def test_commands_and_options_exist(path: Path) -> None:
     (words,) = commands(path)
-    command = [word for word in words[:2] if not word.startswith("-") and word in ("controller", "run")]
+    command = [
+        word for word in words[:2] if not word.startswith("-") and word in ("controller", "router", "run")
+    ]
     done = subprocess.run([JMP, *command, "--help"], capture_output=True, text=True, check=True, timeout=60)
     for option in (word for word in words if word.startswith("--")):
         assert f"  {option} " in done.stdout, option

@@ -31,7 +31,7 @@ class Gate:
         self.calls: asyncio.Queue[str] = asyncio.Queue()
 
     async def admit(self, ticket: str) -> Admission:
-        return Admission("lease", self.calls.put_nowait)
+        return Admission("lease", self.calls.put)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,12 +31,12 @@ class OpenGate:
     """Lets in whoever says the name of a lease; `calls` gets the tokens for exporters."""
 
     calls: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-    call: Callable[[str], None] | None = None
+    call: Callable[[str], Awaitable[None]] | None = None
 
     async def admit(self, ticket: str) -> Admission:
         if not ticket.startswith("lease"):
             raise RefusedError(403, "no such lease")
-        return Admission(ticket, self.call or self.calls.put_nowait)
+        return Admission(ticket, self.call or self.calls.put)
 
 
 @dataclass
@@ -186,7 +186,7 @@ async def test_a_client_whose_exporter_does_not_come_is_told() -> None:
 
 
 async def test_a_gate_that_refuses_later_is_told() -> None:
-    def refuse(token: str) -> None:
+    async def refuse(token: str) -> None:
         raise RefusedError(503, "it does not listen")
 
     async with serving() as served:
@@ -196,7 +196,7 @@ async def test_a_gate_that_refuses_later_is_told() -> None:
 
 
 async def test_an_error_that_nobody_expected_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(token: str) -> None:
+    async def fail(token: str) -> None:
         raise RuntimeError("the store is closed")
 
     async with serving() as served:

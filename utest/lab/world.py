@@ -146,17 +146,17 @@ class World:
             config.write_text(
                 yaml.safe_dump({**kind, "login": {"listen": "127.0.0.1:0"}, **(settings or {})})
             )
-        router = ("--router-listen", self._router or router_listen) if router_listen is not None else ()
+        router = ("--router-listen", self.router or router_listen) if router_listen is not None else ()
         address = self.endpoint or "127.0.0.1:0"
         process = self.start(
             "jmp", "controller", "run", "--config", str(config), "--listen", address, *router
         )
         text = process.until("Ctrl-C stops it.")
         found = dict(line.split(maxsplit=1) for line in text.splitlines() if line.startswith("  "))
-        self.endpoint, self._router = found["controller"], found["router"]
+        self.endpoint, self.router = found["controller"], found["router"]
         return process
 
-    _router: str = ""
+    router: str = ""
 
     @property
     def login_port(self) -> int:

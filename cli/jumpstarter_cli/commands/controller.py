@@ -48,10 +48,11 @@ def run(
     router_listen: str | None,
     endpoints: tuple[str, ...],
 ) -> None:
-    """Run a lab: controller, router and login service in one process.
+    """Run a lab: controller, router and login service.
 
     Without any option it makes what it needs at the first start and keeps it. It runs until SIGINT or SIGTERM, and ends
-    with exit code 128 + n then; leases go on meanwhile.
+    with exit code 128 + n then; leases go on meanwhile. The router is a process of its own: it outlives a controller that
+    crashes, and the next one takes it over with all that is open.
     """
     logs.configure("INFO")
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -62,13 +63,13 @@ def run(
         raise ConfigurationError(
             f"the controller needs the module '{error.name}': pip install 'robotframework-jumpstarter[controller]'"
         ) from None
-    settings = _settings(data_dir, config, listen, router_listen, endpoints)
-    _allow_files()
+    settings = controller_settings(data_dir, config, listen, router_listen, endpoints)
+    allow_files()
     number = asyncio.run(_run(settings))
     raise SystemExit(128 + number)
 
 
-def _allow_files() -> None:
+def allow_files() -> None:
     """As many open files as the system allows: every connection that is joined takes two, and many systems begin with 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
@@ -77,7 +78,7 @@ def _allow_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _settings(
+def controller_settings(
     data_dir: Path | None,
     config: Path | None,
     listen: str | None,
@@ -115,7 +116,7 @@ async def _run(settings: ControllerSettings) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
-    async with serve(settings, lambda data: open_journal(data.store)) as lab:
+    async with serve(settings, lambda data: open_journal(data.store), apart=True) as lab:
         with suppress(BrokenPipeError):
             click.echo(_description(lab))
         return await stopped

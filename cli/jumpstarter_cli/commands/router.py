@@ -14,6 +14,7 @@ from jumpstarter_cli import logs
 
 if TYPE_CHECKING:
     import grpc
+    from jumpstarter_controller.settings import ControllerSettings
 
 _FILE = click.Path(path_type=Path)
 
@@ -43,6 +44,13 @@ _FILE = click.Path(path_type=Path)
     metavar="HOST:PORT",
     help="With --data-dir: how peers reach the router.",
 )
+@click.option(
+    "--own",
+    is_flag=True,
+    help="With --data-dir, or --config: be the lab's own router, with its joint, in place of the one that the controller "
+    "would start. The controller may be restarted then without an effect on streams.",
+)
+@click.option("--config", type=_FILE, metavar="FILE", help="With --own: the controller's settings.")
 def run(
     listen: str,
     key_file: Path | None,
@@ -50,6 +58,8 @@ def run(
     tls_key: Path | None,
     data_dir: Path | None,
     endpoints: tuple[str, ...],
+    own: bool,
+    config: Path | None,
 ) -> None:
     """Run a router.
 
@@ -63,6 +73,12 @@ def run(
         raise ConfigurationError(
             f"the router needs the module '{error.name}': pip install 'robotframework-jumpstarter[controller]'"
         ) from None
+    if own:
+        source = click.get_current_context().get_parameter_source("listen")
+        chosen = listen if source is click.core.ParameterSource.COMMANDLINE else None
+        raise SystemExit(128 + _run_own(data_dir, config, chosen, endpoints))
+    if config is not None:
+        raise click.UsageError("--config belongs to --own.")
     if bool(tls_cert) != bool(tls_key):
         raise click.UsageError("--tls-cert and --tls-key belong together.")
     if data_dir is None and (key_file is None or tls_cert is None):
@@ -70,6 +86,40 @@ def run(
     key = _read(key_file or (data_dir or Path()) / "keys" / "router.key").strip()
     credentials = _credentials(tls_cert, tls_key, data_dir, listen, endpoints)
     raise SystemExit(128 + asyncio.run(_run(listen, key, credentials)))
+
+
+def _run_own(
+    data_dir: Path | None, config: Path | None, listen: str | None, endpoints: tuple[str, ...]
+) -> int:
+    """Serve the lab's own data plane as its controller would have it served; gives the number of the signal that ended it."""
+    from .controller import allow_files, controller_settings
+
+    if data_dir is None and config is None:
+        raise click.UsageError(
+            "--own needs --data-dir, --config or both, as they are given to the controller."
+        )
+    settings = controller_settings(data_dir, config, None, listen, endpoints)
+    if not settings.router.listen:
+        raise ConfigurationError(
+            "router.listen is empty in the controller's settings: it has no router of its own"
+        )
+    allow_files()
+    return asyncio.run(_serve_own(settings))
+
+
+async def _serve_own(settings: ControllerSettings) -> int:
+    from jumpstarter_controller.data_plane.process import PlaneProcess, run_plane
+    from jumpstarter_controller.data_plane.settings import PlaneSettings
+
+    wanted = PlaneSettings.of(settings)
+    try:
+        wanted.data.make()
+    except OSError as error:
+        raise FileAccessError(f"{settings.dataDirectory}: cannot be used: {error.strerror}") from None
+    plane = PlaneProcess(wanted, service=True)
+    await plane.start()
+    click.echo(f"The router listens on port {plane.ports.router_port}.")
+    return await run_plane(plane)
 
 
 def _read(path: Path) -> bytes:

@@ -84,6 +84,7 @@ class Lab:
         now: the clock.
         on_cut: called with the name of a lease whose streams must end: it is over, belongs to another client, or tokens of
             its client or its exporter were revoked.
+        on_lease: called with a lease that has an exporter and is new, or has other times.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Lab:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_cut: Callable[[str], object] = lambda name: None,
+        on_lease: Callable[[Lease], object] = lambda lease: None,
     ) -> None:
         self.journal = journal
         self.hub = Hub()
@@ -101,6 +103,7 @@ class Lab:
         self.records = Records()
         self._rules = rules or Rules()
         self._on_cut = on_cut
+        self._on_lease = on_lease
         self._recent: dict[str, Lease] = {}
         self._holders: dict[str, str] = {}
         self._pending: list[_Pending] = []
@@ -335,6 +338,9 @@ class Lab:
         self.outlooks = outlooks
         for name in cut:
             self._on_cut(name)
+        for lease in draft.leases.changed.values():
+            if lease is not None and lease.state is LeaseState.READY:
+                self._on_lease(lease)
         self.hub.tell(topics)
 
     def _revoked(self, draft: Draft) -> set[tuple[Role, str]]:

@@ -66,7 +66,7 @@ class Passages:
         except (Failure, JumpstarterException) as error:
             raise RefusedError(503, str(error)) from None
 
-        def call_exporter(token: str) -> None:
+        async def call_exporter(token: str) -> None:
             try:
                 call = Call(JOINT_PREFIX + self.endpoint, token, caller.name)
                 self._dialling.call(lease, exporter, caller, call)

@@ -1,0 +1,224 @@
+"""A lab of many boards over real gRPC: how fast they are back after the controller was killed, and how fast leases are granted.
+
+``python -m benchmarks.load --boards 4000`` starts a controller as a process, as many boards as are wanted (each with a TLS
+connection of its own, in processes of 1000), takes leases and gives them back, kills the controller, starts it again, and waits
+until all boards are back. It ends with exit code 1 where a limit is given and not held.
+
+The boards cost as much processor time as the controller. The line tells how much of its own the controller took, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from jumpstarter.client.requests import Requests
+from jumpstarter.config.grpc import identity
+from jumpstarter_protocol import client_pb2_grpc, lab_pb2, lab_pb2_grpc
+
+from .worker.lab_access import NAMESPACE, Access
+from .worker.load_boards import GROUP
+
+#: Boards of one process; more would wait for each other.
+TOGETHER: Final = 1000
+_HOUR: Final = timedelta(hours=1)
+#: Seconds for everything that should take seconds.
+PATIENCE: Final = 600.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured, in seconds. *busy* is the processor time that the controller took to have the boards back."""
+
+    boards: int
+    back: float
+    busy: float
+    grants: tuple[float, ...]
+
+    def grant(self, share: float) -> float:
+        """The time within which *share* of the leases were granted."""
+        return sorted(self.grants)[min(int(len(self.grants) * share), len(self.grants) - 1)]
+
+    def describe(self) -> str:
+        """One line."""
+        return (
+            f"{self.boards} boards: back in {self.back:.1f} s ({self.busy:.1f} s of processor time), "
+            f"granted in {1000 * self.grant(0.5):.0f} ms, 99 % in {1000 * self.grant(0.99):.0f} ms"
+        )
+
+
+class Controller:
+    """``jmp controller run`` on ports of its own, again and again with the same data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.data = folder / "data"
+        self._listen, self._router = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+        self._config = folder / "controller.yaml"
+        self._config.write_text(
+            "apiVersion: jumpstarter.dev/v1alpha1\nkind: ControllerConfig\nlogin:\n  listen: ''\n"
+            "router:\n  joint:\n    listen: ''\n"
+        )
+        self._log = folder / "controller.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it serves."""
+        jmp = Path(sys.executable).with_name("jmp")
+        options = ("--config", self._config, "--data-dir", self.data, "--listen", self._listen)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                (jmp, "controller", "run", *options, "--router-listen", self._router),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "HOME": str(self._folder)},
+            )
+        _until(lambda: "The lab runs." in self._log.read_text(), self._process, self._log)
+
+    def kill(self) -> None:
+        """End it without a word."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(PATIENCE)
+
+    def busy(self) -> float:
+        """Seconds of processor time that it has taken."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def boards(data: Path, count: int, folder: Path) -> Iterator[list[Path]]:
+    """So many boards; gives the files that have a line for every time that a board has come back."""
+    reports = []
+    with ExitStack() as stack:
+        for first in range(0, count, TOGETHER):
+            report = folder / f"boards-{first}.txt"
+            command = (sys.executable, "-m", "benchmarks.worker.load_boards", data, str(first))
+            with report.open("wb") as output:
+                process = subprocess.Popen(
+                    (*command, str(min(TOGETHER, count - first))), stdout=output, stdin=subprocess.PIPE
+                )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            reports.append(report)
+            # One after the other: the first start is not what is measured.
+            _until(
+                lambda report=report, first=first: _came(report) >= min(TOGETHER, count - first),
+                process,
+                report,
+            )
+        yield reports
+
+
+def _came(report: Path) -> int:
+    return report.read_bytes().count(b"\n")
+
+
+async def granted(access: Access, count: int) -> list[float]:
+    """Take a lease of any board and give it back, *count* times; seconds from the request until it was granted, for each."""
+    (token,) = access.tokens(lab_pb2.ROLE_CLIENT, ["loader"], {})
+    metadata, requests, times = identity("Client", NAMESPACE, "loader", token), Requests(NAMESPACE), []
+    async with access.channel() as channel:
+        clients: Any = client_pb2_grpc.ClientServiceStub(channel)  # type: ignore[no-untyped-call]
+        lab: Any = lab_pb2_grpc.LabServiceStub(channel)  # type: ignore[no-untyped-call]
+        for number in range(count):
+            request = requests.create_lease(
+                selector=f"kind=board,{GROUP}=g{number % 10}", duration=_HOUR, lease_id=f"load-{number}"
+            )
+            begun = time.monotonic()
+            lease = await clients.CreateLease(request, metadata=metadata)
+            watch = lab.WatchLease(lab_pb2.WatchLeaseRequest(name=lease.name), metadata=metadata)
+            async for event in watch:
+                if event.lease.exporter:
+                    break
+            times.append(time.monotonic() - begun)
+            watch.cancel()
+            await clients.DeleteLease(requests.delete_lease(f"load-{number}"), metadata=metadata)
+    return times
+
+
+def measure(count: int, grants: int, folder: Path) -> Figures:
+    """Run the lab; see the module."""
+    controller = Controller(folder)
+    controller.start()
+    try:
+        with boards(controller.data, count, folder) as reports:
+            times = asyncio.run(granted(Access(controller.data), grants))
+            before = sum(map(_came, reports))
+            controller.kill()
+            begun = time.monotonic()
+            controller.start()
+            _until(lambda: sum(map(_came, reports)) >= before + count)
+            return Figures(count, time.monotonic() - begun, controller.busy(), tuple(times))
+    finally:
+        controller.stop()
+
+
+def _until(done: Any, process: subprocess.Popen[bytes] | None = None, log: Path | None = None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if process is not None and process.poll() is not None:
+            raise SystemExit(f"a process ended: {log.read_text() if log else ''}")
+        if time.monotonic() > deadline:
+            raise SystemExit(f"not within {PATIENCE:g} s")
+        time.sleep(0.02)
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser("python -m benchmarks.load", description="Measure a lab of many boards.")
+    parser.add_argument("--boards", type=int, default=1000, metavar="N", help="boards (1000)")
+    parser.add_argument("--grants", type=int, default=200, metavar="N", help="leases that are taken (200)")
+    parser.add_argument("--back", type=float, metavar="S", help="limit in seconds for all boards to be back")
+    parser.add_argument("--p99", type=float, metavar="S", help="limit in seconds for 99 %% of the grants")
+    options = parser.parse_args(arguments)
+    if options.boards < 10 or options.grants < 1:
+        parser.error("--boards must be 10 or more, --grants 1 or more")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; gives the exit code."""
+    options = parse(arguments)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Not in memory: a durable write has to reach a disk.
+    with tempfile.TemporaryDirectory(prefix="load-", dir="/var/tmp") as folder:
+        figures = measure(options.boards, options.grants, Path(folder))
+    print(figures.describe())
+    too_slow = options.back is not None and figures.back > options.back
+    too_slow |= options.p99 is not None and figures.grant(0.99) > options.p99
+    return 1 if too_slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Many boards of a lab, each with a connection of its own, which come back whenever the controller does.
+
+Writes a line whenever one of them has registered, has heard of its lease, and has reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.config.grpc import identity
+from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc, lab_pb2
+
+from .lab_access import NAMESPACE, Access
+
+#: As exporters have them.
+OPTIONS: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 3_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+#: A tenth of the boards has each value of this label.
+GROUP: Final = "jumpstarter.dev/group"
+#: Drivers that a board has.
+DRIVERS: Final = 4
+PAUSE: Final = (0.5, 1.5)
+
+
+def registration(number: int) -> Any:
+    """What board *number* registers with."""
+    reports = [
+        jumpstarter_pb2.DriverInstanceReport(
+            uuid=f"{number}-{driver}", labels={"jumpstarter.dev/name": f"driver-{driver}"}
+        )
+        for driver in range(DRIVERS)
+    ]
+    return jumpstarter_pb2.RegisterRequest(labels=labels(number), reports=reports)
+
+
+def labels(number: int) -> dict[str, str]:
+    """The labels that board *number* tells."""
+    return {GROUP: f"g{number % 10}", "jumpstarter.dev/rack": f"r{number % 200}"}
+
+
+async def board(access: Access, number: int, token: str) -> None:
+    """One board, for ever."""
+    metadata = identity("Exporter", NAMESPACE, f"board-{number}", token)
+    async with access.channel(OPTIONS) as channel:
+        stub: Any = jumpstarter_pb2_grpc.ControllerServiceStub(channel)  # type: ignore[no-untyped-call]
+        while True:
+            with suppress(grpc.aio.AioRpcError):
+                await stub.Register(registration(number), metadata=metadata)
+                came = False
+                async for status in stub.Status(jumpstarter_pb2.StatusRequest(), metadata=metadata):
+                    told = ExporterStatus.LEASE_READY if status.leased else ExporterStatus.AVAILABLE
+                    report = jumpstarter_pb2.ReportStatusRequest(status=told.to_proto(), message="")  # type: ignore[arg-type]
+                    await stub.ReportStatus(report, metadata=metadata)
+                    if not came:
+                        came = True
+                        print("back", flush=True)
+            await asyncio.sleep(random.uniform(*PAUSE))
+
+
+async def run(access: Access, first: int, count: int) -> None:
+    """Boards *first* and the following."""
+    numbers = range(first, first + count)
+    tokens = access.tokens(
+        lab_pb2.ROLE_EXPORTER, [f"board-{number}" for number in numbers], {"kind": "board"}
+    )
+    async with asyncio.TaskGroup() as tasks:
+        for number, token in zip(numbers, tokens, strict=True):
+            tasks.create_task(board(access, number, token))
+
+
+if __name__ == "__main__":
+    asyncio.run(run(Access(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])))
