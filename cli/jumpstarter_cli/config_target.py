@@ -46,7 +46,7 @@ class Target:
     def check(self) -> None:
         """Raise FileAccessError when the file cannot be written."""
         if self.path.is_dir():
-            raise FileAccessError(f"{display_path(self.path)} is a directory: name a file with --out")
+            raise click.BadParameter(f"'{self.path}' is a directory, expected a file", param_hint="'--out'")
         folder = nearest_folder(self.path)
         if not os.access(self.path if self.path.exists() else folder, os.W_OK):
             raise FileAccessError(f"{display_path(self.path)}: cannot be written: permission denied")

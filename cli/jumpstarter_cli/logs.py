@@ -37,7 +37,9 @@ def log_traceback(error: BaseException) -> None:
     if debugging():
         import traceback
 
-        traceback.print_exception(error)
+        from jumpstarter.common.secrets import mask
+
+        sys.stderr.write(mask("".join(traceback.format_exception(error))))
 
 
 def debugging() -> bool:

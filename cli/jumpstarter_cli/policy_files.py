@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from jumpstarter.common.exceptions import ConfigurationError, FileNotFoundError
 from jumpstarter.common.selectors import Requirement, Selector
@@ -24,7 +25,8 @@ from jumpstarter.config.schema import INVALID, convert, convert_fields
 
 from .policies import KIND, OPERATORS
 
-_LISTS = ("List", f"{KIND}List")
+STANDARD_INPUT: Final = Path("-")
+_LISTS: Final = ("List", f"{KIND}List")
 
 
 @dataclass(kw_only=True)
@@ -133,15 +135,12 @@ class _Policy:
 
 
 def read_policies(path: Path, namespace: str) -> list[Any]:
-    """The policies for *namespace* in a YAML file: documents, or lists of Kubernetes.
+    """The policies for *namespace* in a YAML file, or on standard input: documents, or lists of Kubernetes.
 
     Raises ConfigurationError with all problems, a line each; FileNotFoundError, FileAccessError.
     """
-    problems = Problems(display_path(path))
-    try:
-        text = read_file(path)
-    except builtins.FileNotFoundError:
-        raise FileNotFoundError(f"policy file '{path}' does not exist") from None
+    problems = Problems("standard input" if path == STANDARD_INPUT else display_path(path))
+    text = _text(path)
     objects = [item for document in parse_documents(text, problems) for item in _objects(document, problems)]
     if not objects and not problems:
         problems.add(1, (), f"the file is empty; expected an object of kind {KIND}")
@@ -149,6 +148,15 @@ def read_policies(path: Path, namespace: str) -> list[Any]:
     policies = [_policy(node, where, namespace, found, problems) for node, where in objects]
     problems.raise_if_any()
     return policies
+
+
+def _text(path: Path) -> str:
+    if path == STANDARD_INPUT:
+        return sys.stdin.read()
+    try:
+        return read_file(path)
+    except builtins.FileNotFoundError:
+        raise FileNotFoundError(f"policy file '{path}' does not exist") from None
 
 
 def _objects(document: Node, problems: Problems) -> Iterator[tuple[Node, KeyPath]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,9 @@ def test_policy_that_names_nobody_is_known(file: Path, rules: str) -> None:
     file.write_text(FILE.partition("  policies:")[0] + f"  policies: {rules}\n")
     (policy,) = read_policies(file, "default")
     assert names_nobody(policy)
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(FILE.replace("priority: 5", "priority: high")))
+    with pytest.raises(ConfigurationError, match=r"standard input:11: spec\.policies"):
+        read_policies(Path("-"), "default")

@@ -206,6 +206,14 @@ def test_configuration_goes_to_standard_output(world: World, tmp_path: Path) -> 
     assert yaml.safe_load(done.out)["kind"] == "ClientConfig"
 
 
+@pytest.mark.parametrize("out", ["", ".", "/tmp"])
+def test_out_that_is_no_file_is_wrong_usage_and_creates_nothing(world: World, out: str) -> None:
+    done = world.jmp("admin", "create", "client", "nowhere", "--out", out)
+    assert done.code == 2
+    assert "'--out'" in done.err
+    assert "nowhere" not in world.ok("admin", "get", "clients")
+
+
 def test_exporter_is_saved_where_services_look_if_that_is_there(own_world: World) -> None:
     world = own_world
     done = world.jmp("admin", "create", "exporter", "first", "-l", "a=b", "--save")

@@ -146,7 +146,7 @@ def delete_policy(access: Access, name: str, output: str | None) -> None:
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="YAML of kind ExporterAccessPolicy, as stock Jumpstarter has it.",
+    help="YAML of kind ExporterAccessPolicy, as stock Jumpstarter has it; - reads standard input.",
 )
 @output_option("json", "yaml", "name")
 def put_policy(access: Access, path: Path, output: str | None) -> None:

@@ -17,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.enums import LogSource
+from jumpstarter.common.secrets import mask
 
 #: Lines kept for a client that connects later, and lines a client may lag behind.
 BACKLOG: Final = 256
@@ -62,7 +63,7 @@ class LogHub(logging.Handler):
 
     def line_of(self, record: logging.LogRecord) -> LogLine:
         """What clients get to see of *record*."""
-        return LogLine(record.levelname, self.format(record), self.source_of(record), record.created)
+        return LogLine(record.levelname, mask(self.format(record)), self.source_of(record), record.created)
 
     def take(self, line: LogLine) -> None:
         """Hand *line* to the subscribers."""

@@ -84,3 +84,18 @@ def test_lists_hide_what_stands_under_the_key_of_a_secret() -> None:
         "items": [{"db_password": "(not shown)", "url": "http://***@c"}],
         "refresh_token": None,
     }
+
+
+def test_log_lines_for_clients_are_masked() -> None:
+    from jumpstarter.session.logs import LogHub
+
+    record = logging.LogRecord("driver", logging.INFO, "", 1, "with %s", (TOKEN,), None)
+    assert LogHub().line_of(record).message == "with (token)"
+
+
+def test_tracebacks_are_masked(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from jumpstarter_cli import logs
+
+    monkeypatch.setattr(logs, "_requested", "DEBUG")
+    logs.log_traceback(OSError(f"refused: {TOKEN}"))
+    assert capsys.readouterr().err == "OSError: refused: (token)\n"
