@@ -61,6 +61,7 @@ def open_session(source: ExporterSource) -> Iterator[Session]:
         root_device=config.instantiate(),
         motd=config.motd or "",
         fetch_policy=config.fetch_policy,
+        identity=f"{source.path} {source.name}",
     ) as session:
         yield session
 

@@ -157,6 +157,8 @@ class LeaseSession:
                 labels=dict(self._setup.labels),
                 motd=self._setup.motd,
                 fetch_policy=self._setup.fetch_policy,
+                # The client of a lease that goes on after a restart of the exporter goes on, too.
+                identity=f"{self._setup.controller} {self._setup.name} {self.name}",
             )
         )
         if self._ended.is_set():

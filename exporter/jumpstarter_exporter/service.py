@@ -105,7 +105,8 @@ class Exporter:
 
     def _describe(self) -> list[Any]:
         """The driver tree as clients will see it; the drivers are made for this, and closed again."""
-        with Session(root_device=self._setup.make_device()) as session:
+        identity = f"{self._setup.controller} {self._setup.name}"
+        with Session(root_device=self._setup.make_device(), identity=identity) as session:
             return list(session.report().reports)
 
     def _left_behind(self) -> Unfinished | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,3 +172,39 @@ def test_exporters_of_one_machine_have_records_of_their_own(world: World, tmp_pa
         each.is_free()
         assert each.hooks == ["begin", "end"]
         each.process.end()
+
+
+CLIENT = """
+import sys, time
+from jumpstarter.common.exceptions import ConnectionError
+from jumpstarter.utils.env import env
+with env() as client:
+    client.power.on()
+    print("started", flush=True)
+    sys.stdin.readline()
+    while True:
+        try:
+            client.power.off()
+            break
+        except ConnectionError:
+            time.sleep(0.5)
+    print("back", flush=True)
+"""
+
+
+def test_client_that_lives_on_gets_a_restarted_exporter_back(board: Restarted, tmp_path: Path) -> None:
+    killed = tmp_path / "killed"
+    os.mkfifo(killed)
+    script = tmp_path / "client.py"
+    script.write_text(CLIENT)
+    run = board.start_shell("sh", "-c", f"{sys.executable} {script} < {killed}")
+    with killed.open("w") as tell:
+        run.until("started")
+        board.kill()
+        board.start()
+        tell.write("\n")
+        tell.flush()
+        run.until("back")
+    assert run.wait() == 0
+    assert "power off" in board.process.text()
+    board.is_free()

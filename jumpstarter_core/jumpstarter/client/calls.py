@@ -14,6 +14,7 @@ from jumpstarter.common.errors import connection_error, driver_error
 from jumpstarter.common.values import decode_value, fill_value
 
 from .rpc import StreamCall
+from .transport import note_loss
 
 #: What `ItemStream` gives to ``next(items, END)`` after the last item.
 END: Final = object()
@@ -30,6 +31,7 @@ def call(stub: Any, uuid: UUID, method: str, args: Sequence[Any]) -> Any:
     try:
         return decode_value(stub.DriverCall(request).result)
     except grpc.RpcError as error:
+        note_loss(stub, error)
         raise driver_error(error, method) from None
 
 
@@ -38,6 +40,7 @@ class ItemStream:
 
     def __init__(self, stub: Any, uuid: UUID, method: str, args: Sequence[Any]) -> None:
         self._method = method
+        self._stub = stub
         request = pb.StreamingDriverCallRequest(uuid=str(uuid), method=method)
         for arg in args:
             fill_value(request.args.add(), arg)
@@ -50,6 +53,7 @@ class ItemStream:
         try:
             return decode_value(next(self._call).result)
         except grpc.RpcError as error:
+            note_loss(self._stub, error)
             raise driver_error(error, self._method) from None
 
     def close(self) -> None:

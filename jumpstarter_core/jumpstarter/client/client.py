@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any
 
 import grpc
 
@@ -14,10 +14,7 @@ from jumpstarter.common.interrupts import Shield
 from jumpstarter.common.portal import LazyPortal
 
 from . import tree
-from .transport import OPTIONS, ExporterStub
-
-#: Seconds that an exporter gets to tell what it has. gRPC itself gives up a connection that is not answered after 20.
-REPORT_TIMEOUT: Final = 30.0
+from .transport import OPTIONS, REPORT_TIMEOUT, ExporterStub
 
 
 @contextmanager
@@ -90,8 +87,10 @@ def client_on_channel(
     # Clients' modules are loaded here, and their loggers made.
     with Shield():
         stub = ExporterStub(channel)
-        reports = _report(stub).reports
-        return tree.build(reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
+        report = _report(stub)
+        root = tree.grow(report.reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
+        stub.acquaintance = report, root
+        return root.client()
 
 
 def _report(stub: ExporterStub) -> Any:

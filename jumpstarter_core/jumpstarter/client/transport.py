@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -39,6 +40,9 @@ CLOSE_TIMEOUT: Final = 10.0
 #: The same for stock exporters, which never tell: their sockets are near, and the bytes are under way.
 STOCK_CLOSE_TIMEOUT: Final = 0.2
 
+#: Seconds that an exporter gets to tell what it has. gRPC itself gives up a connection that is not answered after 20.
+REPORT_TIMEOUT: Final = 30.0
+
 OPTIONS: Final = (
     # Items are taken from the wire by the thread that asks for them.
     ("SingleThreadedUnaryStream", 1),
@@ -48,25 +52,81 @@ OPTIONS: Final = (
 
 
 class ExporterStub:
-    """The methods of ExporterService and RouterService on *channel*, as attributes."""
+    """The methods of ExporterService and RouterService on *channel*, as attributes.
+
+    Those that reach drivers look first, after `lost`, whether the exporter is still the one that the client is acquainted with.
+    """
+
+    #: (its report, the root of the clients made of it); None when nobody asked for the report.
+    acquaintance: tuple[Any, Any] | None = None
 
     def __init__(self, channel: grpc.Channel) -> None:
         from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2_grpc
 
         self.channel = channel
         self._exporter = jumpstarter_pb2_grpc.ExporterServiceStub(channel)  # type: ignore[no-untyped-call]
-        self.DriverCall = Unary(self._exporter.DriverCall)
-        self.GetReport = Unary(self._exporter.GetReport)
-        self.GetStatus = Unary(self._exporter.GetStatus)
-        self.EndSession = Unary(self._exporter.EndSession)
-        self.Stream = channel.stream_stream(
+        self._stream: Any = channel.stream_stream(
             "/jumpstarter.v1.RouterService/Stream",
             request_serializer=encode_frame,
             response_deserializer=decode_frame,
         )
+        self._driver_call = Unary(self._exporter.DriverCall)
+        self.GetReport = Unary(self._exporter.GetReport)
+        self.GetStatus = Unary(self._exporter.GetStatus)
+        self.EndSession = Unary(self._exporter.EndSession)
+        self._use_directly()
+
+    def _use_directly(self) -> None:
+        # Found without the detour by __getattr__: they are a part of every call.
+        self.DriverCall: Any = self._driver_call
+        self.StreamingDriverCall: Any = self._exporter.StreamingDriverCall
+        self.Stream: Any = self._stream
+
+    def lost(self) -> None:
+        """The connection broke: the exporter behind the next one may have been started anew."""
+        if self.acquaintance is not None:
+            self.DriverCall = partial(self._looking_first, self._driver_call)
+            self.StreamingDriverCall = partial(self._looking_first, self._exporter.StreamingDriverCall)
+            self.Stream = partial(self._looking_first, self._stream)
+
+    def _looking_first(self, method: Any, request: Any, metadata: Any = (), **options: Any) -> Any:
+        renamed = self._look()
+        if renamed and hasattr(request, "uuid"):
+            request.uuid = renamed.get(request.uuid, request.uuid)
+        told = [(key, _replaced(value, renamed)) for key, value in metadata]
+        return method(request, metadata=told, **options)
+
+    def _look(self) -> Mapping[str, str]:
+        """New UUIDs by old ones. Nothing when the exporter cannot be reached: the call will tell."""
+        from google.protobuf.empty_pb2 import Empty
+
+        from .restarts import follow
+
+        assert self.acquaintance is not None
+        try:
+            report = self.GetReport(Empty(), timeout=REPORT_TIMEOUT)
+        except grpc.RpcError:
+            return {}
+        self._use_directly()
+        before, root = self.acquaintance
+        self.acquaintance = report, root
+        return follow(before, root, report)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._exporter, name)
+
+
+def _replaced(text: str, renamed: Mapping[str, str]) -> str:
+    """*text* with the new UUIDs in it."""
+    for old, new in renamed.items():
+        text = text.replace(old, new)
+    return text
+
+
+def note_loss(stub: Any, error: grpc.RpcError) -> None:
+    """Have *stub* look at the exporter before its next call, if *error* is that the connection broke."""
+    if error.code() is grpc.StatusCode.UNAVAILABLE and isinstance(stub, ExporterStub):
+        stub.lost()
 
 
 #: Seconds to learn that a stream was refused, where the answer has no metadata that would tell.
@@ -134,6 +194,7 @@ class CallStream:
 
     def __init__(self, stub: ExporterStub, request: StreamRequest, source: Source | None = None) -> None:
         self._method = getattr(request, "method", "resource")
+        self._stub = stub
         self._out = _Outgoing(source)
         self._ended = False
         self._closed = False
@@ -168,8 +229,12 @@ class CallStream:
     def _initial_metadata(self) -> Mapping[str, str]:
         metadata = {key: str(value) for key, value in self._call.initial_metadata() or ()}
         if not metadata and self._out.done.wait(_REFUSAL) and self._call.code() not in _NORMAL_ENDS:
-            raise driver_error(self._call.error(), self._method)
+            raise self._failure(self._call.error())
         return metadata
+
+    def _failure(self, error: grpc.RpcError) -> Exception:
+        note_loss(self._stub, error)
+        return driver_error(error, self._method)
 
     def put(self, data: bytes) -> bool:
         """Queue *data*; False when the stream has ended."""
@@ -186,7 +251,7 @@ class CallStream:
 
     def _why_ended(self) -> str:
         if self._out.done.is_set() and self._call.code() not in _NORMAL_ENDS:
-            return str(driver_error(self._call.error(), self._method))
+            return str(self._failure(self._call.error()))
         return "the exporter ended the stream"
 
     def receive(self) -> bytes | None:
@@ -205,7 +270,7 @@ class CallStream:
             if error.code() not in _NORMAL_ENDS:
                 from anyio import BrokenResourceError
 
-                reason = driver_error(error, self._method)
+                reason = self._failure(error)
                 raise BrokenResourceError(str(reason)) from reason
         except BaseException:
             # Ctrl-C or a time-out: gRPC still waits for the message, and nobody can ask the call for another.

@@ -44,6 +44,11 @@ class Builder:
 
 def build(reports: Any, stub: Any, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool) -> Any:
     """The client of the root. Raises ConnectionError for a report that is no tree."""
+    return grow(reports, stub, portal, stack, allow, unsafe).client()
+
+
+def grow(reports: Any, stub: Any, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool) -> Builder:
+    """The root, whose client has all the others below it. Raises ConnectionError for a report that is no tree."""
 
     def make(node: Builder) -> Any:
         try:
@@ -61,7 +66,7 @@ def build(reports: Any, stub: Any, portal: Any, stack: ExitStack, allow: list[st
             methods_description=node.methods_description,
         )
 
-    return root_of([Builder(report, make) for report in reports]).client()
+    return root_of([Builder(report, make) for report in reports])
 
 
 def _client_class(path: str, allow: list[str], unsafe: bool) -> Any:

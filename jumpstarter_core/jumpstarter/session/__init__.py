@@ -27,6 +27,7 @@ from jumpstarter.driver.calls import MethodTable
 from jumpstarter.streams.compression import usable_compressions
 
 from .executor import DaemonExecutor
+from .identity import name_drivers
 from .logs import LogHub
 from .status import SessionStatus
 
@@ -46,7 +47,8 @@ class Session:
     *fetch_policy* says which hosts drivers may connect to when clients name them; None: any.
     *motd* is shown by newer clients before an interactive shell. `on_end_session` is called when a client says that it is
     done; None outside a lease. A program that runs leases itself may set `lease_context` instead, whose
-    `end_session_requested` is set then.
+    `end_session_requested` is set then. With *identity* the drivers have the same UUIDs in every session of that identity,
+    and those of before do for clients that live on.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Session:
         labels: dict[str, str] | None = None,
         motd: str = "",
         fetch_policy: FetchPolicy | None = None,
+        identity: str | None = None,
     ) -> None:
         self.uuid = uuid or uuid4()
         self.labels = labels or {}
@@ -69,6 +72,8 @@ class Session:
         self.encodings = usable_compressions()
         self.on_end_session: Callable[[], None] | None = None
         self._lease_context: Any = None
+        if identity is not None:
+            name_drivers(root_device, identity)
         # Raises here, before anything is served, when a proxy refers to nothing.
         self._nodes: list[Node] = root_device.enumerate()
         self._mapping = {driver.uuid: driver for _, _, _, driver in self._nodes}
