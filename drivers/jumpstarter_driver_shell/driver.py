@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.inheritance import inheritable
 from jumpstarter.driver import Driver, export
 
 from .environment import check_environment
@@ -77,7 +78,7 @@ class Shell(Driver):
         call.
         """
         found = self._find(method)
-        environment = {**os.environ, **check_environment(env or {}, method, found)}
+        environment = {**inheritable(os.environ), **check_environment(env or {}, method, found)}
         if self.cwd is not None and not Path(self.cwd).is_dir():
             raise FileNotFoundError(f"Shell: cwd is {self.cwd!r}, which is not a directory on the exporter")
         self.logger.info("running %s", method)

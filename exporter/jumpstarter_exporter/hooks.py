@@ -30,6 +30,7 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from jumpstarter.common.inheritance import inheritable
 from jumpstarter.connection.environment import session_environment
 
 from . import guard
@@ -88,7 +89,7 @@ def hook_environment(
     """The environment of a hook.
 
     Args:
-        outer: the exporter's own environment.
+        outer: the exporter's own environment, whose secrets are left out.
         host: path of the unix socket on which the hook's ``j`` reaches the exporter.
         lease_name: name of the lease, ``standalone`` in direct mode.
         client_name: name of the lease's client, empty in direct mode.
@@ -102,7 +103,7 @@ def hook_environment(
         "DEBIAN_FRONTEND": "noninteractive",
         "GIT_TERMINAL_PROMPT": "0",
     }
-    environment = session_environment(outer, session)
+    environment = session_environment(inheritable(outer), session)
     environment.pop("PS1", None)
     return environment
 

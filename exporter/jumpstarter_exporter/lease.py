@@ -219,7 +219,7 @@ class LeaseSession:
                 return await self._fail(
                     session, self._hooks.before, ExporterStatus.BEFORE_LEASE_HOOK_FAILED, problem
                 )
-            message = f"{HOOK_WARNING_PREFIX}{problem}" if problem else message
+            message = self._warning(problem) if problem else message
         self._tell(session, ExporterStatus.LEASE_READY, message)
         await first_of(self._ended, self.gone, self.stopping)
         return await self._finish(session, hook_path)
@@ -242,12 +242,17 @@ class LeaseSession:
                 return await self._fail(
                     session, self._hooks.after, ExporterStatus.AFTER_LEASE_HOOK_FAILED, problem
                 )
-            message = f"{HOOK_WARNING_PREFIX}{problem}" if problem else message
+            message = self._warning(problem) if problem else message
         # Only the session's clients are told now: for the controller the board is free when the drivers are closed.
         session.status.update(ExporterStatus.AVAILABLE, message)
         if self._ended.is_set() and not self.gone.is_set():
             await self._release(ExporterStatus.AVAILABLE, grace=RELEASE_GRACE)
         return Outcome()
+
+    def _warning(self, problem: str) -> str:
+        """Log the *problem* of a hook; gives the status message that tells it to the client, which reads the hook's log, too."""
+        logger.warning("lease %s: %s", self.name, problem)
+        return f"{HOOK_WARNING_PREFIX}{problem}"
 
     async def _fail(self, session: Session, hook: Hook, status: ExporterStatus, problem: str) -> Outcome:
         """A hook failed whose failure ends the lease. Its client learns why before the session is closed."""
@@ -296,10 +301,7 @@ class LeaseSession:
 
         def run() -> str | None:
             with session.context_log_source(HOOK_LOGGER, source):
-                problem = run_hook(hook, environment, log.info, interrupt).problem
-                if problem:
-                    log.warning("%s", problem)
-                return problem
+                return run_hook(hook, environment, log.info, interrupt).problem
 
         return await to_thread.run_sync(run)
 

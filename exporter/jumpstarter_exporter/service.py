@@ -34,6 +34,7 @@ from .record import Record, Unfinished
 from .reporter import Reporter
 from .setup import Setup, configured
 from .standalone import Hooks
+from .supervisor import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ class Exporter:
     async def _serve(self, link: ControllerLink, reporter: Reporter) -> None:
         """Run a session for every lease, one after the other, until stopped."""
         served, outcome = await self._finish_left(link, reporter)
-        if outcome is not None and self._ends(outcome):
+        if outcome is not None and self._gives_up(outcome):
             return
         while not self._after_lease.is_set():
             self._changed.clear()
@@ -253,7 +254,8 @@ class Exporter:
             outcome = await lease.finish()
         finally:
             self._current = self._unfinished = None
-        reporter.report(ExporterStatus.AVAILABLE, "Available for new lease")
+        if not self._superseded:
+            reporter.report(ExporterStatus.AVAILABLE, "Available for new lease")
         return left.lease, outcome
 
     def _lease(self, link: ControllerLink, reporter: Reporter, name: str, client: str) -> LeaseSession:
@@ -272,6 +274,11 @@ class Exporter:
 
     def _ends(self, outcome: Outcome) -> bool:
         """Whether the exporter is over after a lease that went like that."""
+        once = self._setup.exit_on_lease_end and not (outcome.failed or self._superseded)
+        return self._gives_up(outcome) or once
+
+    def _gives_up(self, outcome: Outcome) -> bool:
+        """Whether the exporter failed for good with a lease that went like that."""
         if outcome.stop:
             self._exit_code = FAILED
             return True
@@ -284,7 +291,7 @@ class Exporter:
             )
             self._exit_code = FAILED
             return True
-        return self._setup.exit_on_lease_end and not (outcome.failed or self._superseded)
+        return False
 
     def _fails_rapidly(self) -> bool:
         now = time.monotonic()
@@ -296,15 +303,15 @@ class Exporter:
         return len(self._failures) == self._failures.maxlen and now - self._failures[0] <= window
 
 
-def run_service(config: ExporterConfigV1Alpha1, hooks: Hooks) -> int:
-    """Serve *config*'s board until a signal, and give the exit code.
+def run_service(config: ExporterConfigV1Alpha1, hooks: Hooks, pulse: Pulse | None = None) -> int:
+    """Serve *config*'s board until a signal, and give the exit code; *pulse* is for a supervisor.
 
     SIGINT, SIGTERM and SIGQUIT stop at once (128 + n), SIGHUP after the lease (0). Raises as `Exporter.run`.
     """
-    return asyncio.run(_run_until_signal(config, hooks))
+    return asyncio.run(_run_until_signal(config, hooks, pulse))
 
 
-async def _run_until_signal(config: ExporterConfigV1Alpha1, hooks: Hooks) -> int:
+async def _run_until_signal(config: ExporterConfigV1Alpha1, hooks: Hooks, pulse: Pulse | None) -> int:
     exporter = Exporter(configured(config), hooks)
     received: list[int] = []
 
@@ -316,7 +323,10 @@ async def _run_until_signal(config: ExporterConfigV1Alpha1, hooks: Hooks) -> int
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, lambda: exporter.stop(after_lease=True))
+    beating = asyncio.create_task(pulse.run()) if pulse is not None else None
     code = await exporter.run()
+    if beating is not None:
+        beating.cancel()
     return 128 + received[0] if received else code
 
 

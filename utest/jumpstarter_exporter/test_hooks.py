@@ -47,6 +47,15 @@ def test_hook_environment_drops_a_surrounding_session() -> None:
     assert not {"JMP_GRPC_PASSPHRASE", "JMP_LEASE", "PS1"} & set(environment)
 
 
+def test_hook_environment_has_no_secrets_of_the_exporter() -> None:
+    names = "JMP_TOKEN JMP_REFRESH_TOKEN JMP_ADMIN_TOKEN JMP_ADMIN_TOKEN_FILE JMP_GRPC_PASSPHRASE JMP_CLIENT_SECRET OCI_PASSWORD"
+    secrets = dict.fromkeys(names.split(), "secret")
+    others = {"TOKEN_OF_THE_RELAY": "1", "JMP_ENDPOINT": "lab", "JMP_NAME": "board", "KEYBOARD": "de"}
+    environment = hook_environment({**secrets, **others}, host="h")
+    assert not secrets.keys() & environment.keys()
+    assert environment.items() >= others.items()
+
+
 def test_output_is_a_terminal_and_input_is_at_its_end() -> None:
     assert run("test -t 1 && cat && echo done") == (["done"], None)
 

@@ -203,3 +203,44 @@ def test_certificate_that_is_not_trusted_is_told(world: World, exporter: Make) -
     process = world.start("jmp", "run", "--exporter-config", str(path))
     process.until("trying again")
     assert process.end() == 143
+
+
+def test_exporter_of_one_lease_ends_with_0_after_its_hooks(world: World) -> None:
+    name = f"exporter-{next(_numbers)}"
+    world.add_exporter(name, f"board={name}", hooks={"afterLease": {"script": "echo AFTER-HOOK"}})
+    process = world.start("jmp", "run", "--exporter", name, "--exit-on-lease-end")
+    process.until("registered as")
+    world.is_available(name)
+    assert world.jmp("shell", "-n", name, "--", "j", "power", "on").code == 0
+    assert process.wait() == 0
+    assert "AFTER-HOOK" in process.text()
+
+
+def test_exporter_of_one_lease_belongs_to_a_lab(world: World) -> None:
+    done = world.jmp("run", "--exporter", "x", "--tls-grpc-listener", "1", "--exit-on-lease-end")
+    assert done.code == 2
+    assert "--exit-on-lease-end" in done.err and "lab" in done.err
+
+
+SECRET = "hooks-must-not-see-this"
+
+
+def test_token_of_the_environment_is_inherited_by_nothing_that_the_exporter_starts(world: World) -> None:
+    name = f"exporter-{next(_numbers)}"
+    shell = {"type": "jumpstarter_driver_shell.driver.Shell", "config": {"methods": {"show": "env"}}}
+    hooks = {"beforeLease": {"script": "env"}}
+    path = world.add_exporter(name, f"board={name}", export={"shell": shell}, hooks=hooks)
+    content = yaml.safe_load(path.read_text())
+    token = content.pop("token")
+    secrets = dict.fromkeys(("JMP_ADMIN_TOKEN", "JMP_GRPC_PASSPHRASE", "OCI_PASSWORD"), SECRET)
+    path.write_text(yaml.safe_dump(content))
+    process = world.start("jmp", "run", "--exporter", name, env={"JMP_TOKEN": token, **secrets})
+    try:
+        process.until("registered as")
+        world.is_available(name)
+        done = world.jmp("shell", "-n", name, "--", "j", "shell", "show")
+        assert "LEASE_NAME=" in done.err and "PATH=" in done.out
+        for text in (done.out, done.err, process.text()):
+            assert SECRET not in text and token not in text
+    finally:
+        process.end()

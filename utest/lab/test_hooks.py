@@ -240,6 +240,26 @@ def test_h3_h4_warnings_are_shown(board: Make, which: str) -> None:
     assert done.code == 0
     assert f"{which}Lease" in done.err
     assert "9" in done.err
+    assert done.err.count("exit code 9") == 1
+
+
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_time_out_of_a_hook_is_told_once_to_the_client_and_once_in_the_log(board: Make, which: str) -> None:
+    made = board(**{which: {"script": "sleep 600", "timeout": 1, "onFailure": "warn"}})
+    done = made.shell("true")
+    assert done.code == 0
+    assert done.err.count("timed out") == 1, done.err
+    assert "Warning: " in done.err
+    made.is_free()
+    assert made.process.text().count("timed out") == 1, made.process.text()
+
+
+def test_failure_that_ends_the_lease_is_told_once_to_the_client_and_once_in_the_log(board: Make) -> None:
+    made = board(before={"script": "exit 9", "onFailure": "endLease"})
+    done = made.shell("true")
+    assert done.err.count("exit code 9") == 1, done.err
+    made.is_free()
+    assert made.process.text().count("exit code 9") == 1, made.process.text()
 
 
 def test_client_that_is_killed_leaves_the_after_hook_to_the_end_of_the_lease(board: Make) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from jumpstarter.common.inheritance import forget_secrets
 from jumpstarter_exporter.standalone import Hooks, standalone_lease
 
 from jumpstarter_cli import logs
@@ -18,14 +18,16 @@ from jumpstarter_cli.exporters import (
     open_session,
     resolve,
 )
+from jumpstarter_cli.listener import DEFAULT_HOST, parse_listener, server_credentials
 from jumpstarter_cli.signals import wait_for_the_end
 
 if TYPE_CHECKING:
-    import grpc
+    from jumpstarter_exporter.supervisor import Pulse
 
 logger = logging.getLogger("jumpstarter.exporter")
 
-DEFAULT_HOST = "0.0.0.0"
+#: Seconds without a sign of life after which an exporter of a lab is started anew.
+WATCHDOG = 60.0
 
 
 @click.command
@@ -42,6 +44,19 @@ DEFAULT_HOST = "0.0.0.0"
 @click.option("--tls-key", metavar="FILE", type=click.Path(), help="Private key (PEM) of the listener.")
 @click.option("--tls-grpc-insecure", is_flag=True, help="Serve without TLS.")
 @click.option("--passphrase", envvar="JMP_GRPC_PASSPHRASE", help="Passphrase that clients must know.")
+@click.option(
+    "--exit-on-lease-end",
+    is_flag=True,
+    help="End with 0 when the first lease and its afterLease hook are over.",
+)
+@click.option(
+    "--watchdog",
+    type=float,
+    metavar="SECONDS",
+    envvar="JMP_WATCHDOG",
+    help="Start the exporter anew when it gives no sign of life for so long, 5 at least; 0: never. "
+    f"[default: {WATCHDOG:g}; in a lab only]",
+)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -52,11 +67,16 @@ def run(
     tls_key: str | None,
     tls_grpc_insecure: bool,
     passphrase: str | None,
+    exit_on_lease_end: bool,
+    watchdog: float | None,
 ) -> None:
     """Run an exporter locally.
 
     It serves the clients of the lab whose controller its configuration names; with --tls-grpc-listener it serves
     clients directly, without a controller.
+
+    In a lab it is watched: one that is stuck in a call of a driver for so long that it cannot even say that it lives is
+    started anew.
 
     It runs until SIGINT or SIGTERM, and ends with exit code 128 + n then. SIGHUP ends an exporter of a lab when its
     lease has ended, with exit code 0.
@@ -70,13 +90,21 @@ def run(
             raise click.UsageError(
                 "--tls-cert, --tls-key and --tls-grpc-insecure belong to --tls-grpc-listener, which is not given."
             )
+        pulse = _supervised(ctx, WATCHDOG if watchdog is None else watchdog)
         source = resolve(exporter=exporter, path=exporter_config)
-        ctx.exit(_serve_lab(source))
+        if exit_on_lease_end:
+            source.config.exitOnLeaseEnd = True
+        ctx.exit(_serve_lab(source, pulse))
+    if exit_on_lease_end:
+        raise click.UsageError(
+            "--exit-on-lease-end is for an exporter of a lab; with --tls-grpc-listener there are no leases."
+        )
     host, port = parse_listener(tls_grpc_listener)
-    credentials = _credentials(tls_cert, tls_key, tls_grpc_insecure)
+    credentials = server_credentials(tls_cert, tls_key, tls_grpc_insecure)
     if credentials is None and passphrase:
         logger.warning("without TLS the passphrase and all data can be read by anyone on the network")
     source = resolve(exporter=exporter, path=exporter_config)
+    forget_secrets()
     with (
         open_session(source) as session,
         session.serve_unix() as hook_socket,
@@ -103,45 +131,25 @@ def _check_passphrase(passphrase: str | None) -> None:
         )
 
 
-def _credentials(cert: str | None, key: str | None, insecure: bool) -> grpc.ServerCredentials | None:
-    """The listener's TLS credentials, or None for plaintext."""
-    if insecure:
-        if cert or key:
-            raise click.UsageError("--tls-grpc-insecure excludes --tls-cert and --tls-key.")
+def _supervised(ctx: click.Context, limit: float) -> Pulse | None:
+    """Go on in a process below this one, which watches it if *limit* is not 0, and ends with its exit code."""
+    if limit == 0:
         return None
-    if not cert or not key:
-        raise click.UsageError("--tls-grpc-listener needs --tls-cert and --tls-key, or --tls-grpc-insecure.")
-    import grpc
-
-    return grpc.ssl_server_credentials([(_read_pem(key, "--tls-key"), _read_pem(cert, "--tls-cert"))])
-
-
-def _read_pem(path: str, option: str) -> bytes:
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}", param_hint=f"'{option}'") from error
-    if b"-----BEGIN " not in content:
-        raise click.BadParameter(f"{path} is not a PEM file", param_hint=f"'{option}'")
-    return content
-
-
-def parse_listener(text: str) -> tuple[str, int]:
-    """``[HOST:]PORT`` as host and port; an IPv6 host stands in brackets.
-
-    Raises:
-        click.BadParameter: *text* is not of that form, or the port is not within 0..65535.
-    """
-    host, _, port = text.rpartition(":")
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not limit >= 5:  # nor is "nan"
         raise click.BadParameter(
-            f"'{text}' is not [HOST:]PORT with a port from 0 to 65535", param_hint="'--tls-grpc-listener'"
+            f"{limit:g} is too short: expected 5 seconds at least, or 0", param_hint="'--watchdog'"
         )
-    return host.removeprefix("[").removesuffix("]") or DEFAULT_HOST, int(port)
+    from jumpstarter_exporter.supervisor import supervised
+
+    result = supervised(limit)
+    if isinstance(result, int):
+        ctx.exit(result)
+    return result
 
 
-def _serve_lab(source: ExporterSource) -> int:
+def _serve_lab(source: ExporterSource, pulse: Pulse | None) -> int:
     """Serve the clients of a lab, through its controller; gives the exit code."""
     from jumpstarter_exporter.service import run_service
 
-    return run_service(source.config, Hooks.configured(source.config.hooks))
+    forget_secrets()
+    return run_service(source.config, Hooks.configured(source.config.hooks), pulse)
