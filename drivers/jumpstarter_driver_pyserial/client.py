@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from jumpstarter.client import DriverClient
@@ -125,9 +125,58 @@ class PySerialClient(DriverClient):
         """Switch the RTS line. Raises DriverMethodNotImplemented when the port has none."""
         self.call("set_rts", value)
 
+    def send_break(self, duration: float | timedelta = 0.25) -> None:
+        """Hold the line in the break condition: for seconds, or a timedelta, 5 seconds at most.
+
+        Raises DriverInvalidArgument for another duration, DriverMethodNotImplemented when the port cannot send a break.
+        """
+        self.call("send_break", _seconds(duration))
+
+    def settings(self) -> dict[str, Any]:
+        """Rate, form of a character and flow control by name, as `configure` takes them."""
+        return dict(self.call("get_settings"))
+
+    def configure(
+        self,
+        *,
+        baudrate: int | None = None,
+        bytesize: int | None = None,
+        parity: str | None = None,
+        stopbits: float | None = None,
+        rtscts: bool | None = None,
+        xonxoff: bool | None = None,
+        dsrdtr: bool | None = None,
+    ) -> dict[str, Any]:
+        """Change settings of the line, also while it is open; they hold until the lease ends. Returns all settings.
+
+        Args:
+            baudrate: bits per second
+            bytesize: data bits of a character: 5, 6, 7 or 8
+            parity: N, E, O, M or S, or the word: none, even, odd, mark, space
+            stopbits: 1, 1.5 or 2
+            rtscts: flow control by the lines RTS and CTS
+            xonxoff: flow control by the characters XON and XOFF
+            dsrdtr: flow control by the lines DSR and DTR
+
+        Raises:
+            DriverInvalidArgument: the port does not take a value; nothing is changed then
+            DriverMethodNotImplemented: the port is a raw TCP connection
+        """
+        given = {
+            "baudrate": baudrate,
+            "bytesize": bytesize,
+            "parity": parity,
+            "stopbits": stopbits,
+            "rtscts": rtscts,
+            "xonxoff": xonxoff,
+            "dsrdtr": dsrdtr,
+        }
+        return dict(self.call("configure", {key: value for key, value in given.items() if value is not None}))
+
     def cli(self) -> click.Group:
-        """The commands ``start-console`` and ``pipe``."""
+        """The commands ``start-console``, ``pipe``, ``settings`` and ``send-break``."""
         from .commands import pipe_command, start_console_command
+        from .line_commands import send_break_command, settings_command
 
         @driver_click_group(self)
         def base() -> None:
@@ -135,6 +184,8 @@ class PySerialClient(DriverClient):
 
         base.add_command(start_console_command(self))
         base.add_command(pipe_command(self))
+        base.add_command(settings_command(self))
+        base.add_command(send_break_command(self))
         return base
 
     def _console(self) -> SerialReader:

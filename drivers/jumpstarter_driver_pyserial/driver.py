@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from jumpstarter.streams.pipe import Pipe
 from jumpstarter_driver_network.sockets import SocketByteStream, connect_inet
 
 from .ports import check_device, has_descriptor, open_port, socket_address
+from .settings import LineSettings, apply
 from .streams import AsyncSerial, DescriptorStream, ThrottledStream, threaded_stream
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ __all__ = ["AsyncSerial", "PySerial", "ThrottledStream", "serial_for_url"]
 
 CONNECT_TIMEOUT = 10.0
 """Seconds that reaching the server of a ``socket://`` port may take."""
+
+MAX_BREAK = 5.0
+"""The longest break in seconds: the port is kept from everybody else meanwhile."""
 
 RELEASE_TIMEOUT = 3.0
 """Seconds that a new stream waits for the one before it to let go of the port."""
@@ -49,6 +53,12 @@ class PySerial(Driver):
     Args:
         url: device or URL in pyserial's format, https://pyserial.readthedocs.io/en/latest/url_handlers.html
         baudrate: bits per second
+        bytesize: data bits of a character: 5, 6, 7 or 8
+        parity: N, E, O, M or S, or the word: none, even, odd, mark, space
+        stopbits: 1, 1.5 or 2
+        rtscts: flow control by the lines RTS and CTS
+        xonxoff: flow control by the characters XON and XOFF
+        dsrdtr: flow control by the lines DSR and DTR
         check_existing: whether a device has to exist when the exporter starts; default yes. Say no for ports
             that come and go, such as the DUT's own USB port.
         check_present: another name of *check_existing*
@@ -61,6 +71,12 @@ class PySerial(Driver):
 
     url: str
     baudrate: int = 115200
+    bytesize: int = 8
+    parity: str = "N"
+    stopbits: float = 1
+    rtscts: bool = False
+    xonxoff: bool = False
+    dsrdtr: bool = False
     check_existing: bool | None = None
     check_present: bool | None = None
     cps: float | None = None
@@ -71,10 +87,11 @@ class PySerial(Driver):
         self._lines: dict[str, bool] = {}
         self._port: SerialBase | None = None
         self._port_lock = threading.Lock()
+        self._closing = threading.Event()
         self._free = anyio.Semaphore(1)
         self._abort: Callable[[], None] | None = None
         self._settle_check()
-        self._validate()
+        self._settings = self._configured = self._validate()
 
     def _settle_check(self) -> None:
         named = {self.check_existing, self.check_present} - {None}
@@ -84,11 +101,12 @@ class PySerial(Driver):
             )
         self.check_existing = self.check_present = named.pop() if named else True
 
-    def _validate(self) -> None:
-        if isinstance(self.baudrate, bool) or not isinstance(self.baudrate, int) or self.baudrate <= 0:
-            raise ConfigurationError(
-                f"PySerial: baudrate must be a positive whole number, found {self.baudrate!r}"
-            )
+    def _validate(self) -> LineSettings:
+        names = LineSettings().as_dict()
+        try:
+            settings = LineSettings().changed({name: getattr(self, name) for name in names})
+        except ValueError as error:
+            raise ConfigurationError(f"PySerial: {error}") from None
         if self.cps is not None and not self.cps > 0:
             raise ConfigurationError(
                 f"PySerial: cps must be more than 0 characters per second, found {self.cps!r}"
@@ -97,6 +115,7 @@ class PySerial(Driver):
             socket_address(self.url)
         if self.check_existing:
             check_device(self.url)
+        return settings
 
     @classmethod
     def client(cls) -> str:
@@ -167,7 +186,7 @@ class PySerial(Driver):
             return self._port
 
     def _open_port(self) -> SerialBase:
-        return open_port(serial_for_url, self.url, self.baudrate, self._lines, self.disable_hupcl)
+        return open_port(serial_for_url, self.url, self._settings, self._lines, self.disable_hupcl)
 
     def _close(self) -> None:
         with self._port_lock:
@@ -197,25 +216,89 @@ class PySerial(Driver):
         if self.url.startswith("socket://"):
             raise NotImplementedError(f"serial port {self.url} has no {line.upper()} line")
         self._lines[line] = value
-        with self._port_lock:
-            port = self._port or self._open_port()
+        with self._borrowed_port() as port:
             try:
                 setattr(port, line, value)
             except OSError:
                 del self._lines[line]
                 raise NotImplementedError(f"serial port {self.url} has no {line.upper()} line") from None
+
+    @contextmanager
+    def _borrowed_port(self) -> Iterator[Any]:
+        """The port that a stream has open; without a stream, one that is opened for the moment."""
+        with self._port_lock:
+            port = self._port or self._open_port()
+            try:
+                yield port
             finally:
                 if port is not self._port:
                     port.close()
 
+    @export
+    def get_settings(self) -> dict[str, Any]:
+        """Rate, form of a character and flow control by name, as `configure` takes them."""
+        return self._settings.as_dict()
+
+    @export
+    def configure(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Change settings of the line: at once where a stream is open, and whenever the port is opened until the lease ends.
+
+        *values* are settings by name: baudrate, bytesize, parity, stopbits, rtscts, xonxoff, dsrdtr. Returns all settings.
+
+        Raises:
+            ValueError: there is no such setting or value, or the port does not take it; nothing is changed then
+            NotImplementedError: the port is a raw TCP connection
+        """
+        self._require_line("settings")
+        settings = self._settings.changed(values)
+        with self._port_lock:
+            if self._port is not None:
+                try:
+                    apply(self._port, settings, self._settings)
+                except (OSError, ValueError) as error:
+                    told = ", ".join(f"{name}={value}" for name, value in values.items())
+                    raise ValueError(f"serial port {self.url} does not take {told}: {error}") from None
+            self._settings = settings
+        return settings.as_dict()
+
+    @export
+    def send_break(self, duration: float = 0.25) -> None:
+        """Hold the line in the break condition for *duration* seconds, at most 5.
+
+        Raises:
+            ValueError: the duration is out of range
+            NotImplementedError: the port cannot send one
+            ConnectionError: the port cannot be opened
+        """
+        if not 0 < duration <= MAX_BREAK:
+            raise ValueError(f"a break lasts more than 0 and at most {MAX_BREAK:g} s, found {duration!r}")
+        self._require_line("break condition")
+        with self._borrowed_port() as port:
+            try:
+                port.break_condition = True
+                try:
+                    self._closing.wait(duration)
+                finally:
+                    port.break_condition = False
+            except OSError as error:
+                raise NotImplementedError(f"serial port {self.url} sends no break: {error}") from None
+
+    def _require_line(self, what: str) -> None:
+        if self.url.startswith("socket://"):
+            raise NotImplementedError(
+                f"serial port {self.url} has no {what}: it is a raw TCP connection; rfc2217:// has"
+            )
+
     def reset(self) -> None:
-        """Forget the states of DTR and RTS that a user has set."""
+        """Forget the states of DTR and RTS and the settings that a user has set."""
         self._lines.clear()
+        self._settings = self._configured
         super().reset()
 
     @export
     def close(self) -> None:
-        """Let go of the port: an open stream ends."""
+        """Let go of the port: an open stream and a break end."""
+        self._closing.set()
         abort = self._abort
         if abort is not None:
             abort()

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from jumpstarter.common.exceptions import ConfigurationError, ConnectionError
 
+from .settings import LineSettings
+
 if TYPE_CHECKING:
     from serial import SerialBase
 
@@ -59,7 +61,7 @@ def socket_address(url: str) -> tuple[str, int]:
 def open_port(
     make: Callable[..., SerialBase],
     url: str,
-    baudrate: int,
+    settings: LineSettings,
     lines: Mapping[str, bool],
     disable_hupcl: bool,
 ) -> SerialBase:
@@ -68,7 +70,7 @@ def open_port(
     Args:
         make: pyserial's ``serial_for_url``
         url: device or pyserial URL
-        baudrate: bits per second
+        settings: rate, form of a character, flow control
         lines: states of ``dtr`` and ``rts`` to open with; what is absent is switched on, as pyserial does
         disable_hupcl: keep DTR as it is when the port is closed
 
@@ -76,7 +78,7 @@ def open_port(
         ConnectionError: the port is missing, busy, forbidden, or the far end does not answer
     """
     try:
-        port = make(url, do_not_open=True, baudrate=baudrate)
+        port = make(url, do_not_open=True, **settings.as_dict())
         for line, state in lines.items():
             # pyserial opens a port with these; while it is closed, setting the line does no more.
             setattr(port, f"_{line}_state", state)
