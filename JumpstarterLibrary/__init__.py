@@ -1,5 +1,7 @@
 """Robot Framework library for hardware in the loop: ``Library    JumpstarterLibrary``."""
 
+import jumpstarter.common.interrupts  # noqa: F401 - before anything is imported that a signal may meet
+
 from . import version
 from .library import JumpstarterLibrary
 

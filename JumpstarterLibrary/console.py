@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Protocol
 
 from jumpstarter.common.exceptions import ConnectionError
+from jumpstarter.common.interrupts import Flag, start_thread
 from jumpstarter.streams.matching import Matcher
 from jumpstarter.streams.screen import Screen
 from jumpstarter.streams.unread import LIMIT, NotFound, NothingMoreComes, Unread
@@ -82,7 +83,7 @@ class Console:
         if unread:
             self.text.append(unread)
         self._opener = opener
-        self._closing = threading.Event()
+        self._closing = Flag()
         self._start_or_stop = threading.Lock()
         self._thread: threading.Thread | None = None
         self._opened = ExitStack()
@@ -195,13 +196,10 @@ class Console:
         with self._start_or_stop:
             if self._thread is None:
                 self.text.opening()
-                self._closing = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(opener, self._closing), name=f"console-{self.name}", daemon=True
-                )
-                self._thread.start()
+                self._closing = Flag()
+                self._thread = start_thread(self._run, opener, self._closing, name=f"console-{self.name}")
 
-    def _run(self, opener: Opener, closing: threading.Event) -> None:
+    def _run(self, opener: Opener, closing: Flag) -> None:
         pause = _FIRST_PAUSE
         while True:
             opened = self._run_once(opener, closing)
@@ -216,7 +214,7 @@ class Console:
                     return
                 self.text.opening()
 
-    def _run_once(self, opener: Opener, closing: threading.Event) -> bool:
+    def _run_once(self, opener: Opener, closing: Flag) -> bool:
         """Open a stream and receive until it ends; whether one was opened."""
         try:
             with ExitStack() as stack:

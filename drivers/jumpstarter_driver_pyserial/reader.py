@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.common.interrupts import start_thread
 from jumpstarter.streams.screen import as_lines
 from jumpstarter.streams.unread import NotFound, NothingMoreComes, Unread
 
 if TYPE_CHECKING:
+    from threading import Thread
+
     from jumpstarter.streams.blocking import BlockingStream
     from jumpstarter.streams.matching import Matcher
 
@@ -43,7 +45,7 @@ class SerialReader:
         self._warn = warn
         self._unread = Unread(MOST_KEPT)
         self._stream: BlockingStream | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
 
     @property
     def attached(self) -> bool:
@@ -55,8 +57,7 @@ class SerialReader:
         self.detach()
         self._stream = stream
         self._unread.open()
-        self._thread = threading.Thread(target=self._read, args=(stream,), name="serial reader", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._read, stream, name="serial reader")
 
     def detach(self) -> None:
         """Close the stream; what it said stays."""

@@ -63,6 +63,11 @@ def opened(client: Any) -> None:
         console.send(b"hello")
 
 
+def console(client: Any) -> None:
+    client.serial.write("hello")
+    client.serial.read_until("hello")
+
+
 def upload(client: Any) -> None:
     with client.storage.sending([b"x" * 100_000] * 10) as handle:
         client.storage.call("flash", handle, None)
@@ -88,7 +93,7 @@ def connect(client: Any) -> None:
 
 
 ACTIONS: list[Callable[[Any], None]] = [
-    call, slow_call, polling, items, stream, opened, upload, download, logs, loop, connect,
+    call, slow_call, polling, items, stream, opened, console, upload, download, logs, loop, connect,
 ]  # fmt: skip
 FINITE = [action for action in ACTIONS if action not in (slow_call, polling)]
 

@@ -259,6 +259,42 @@ class Bell:
         _release(self._waiters)
 
 
+class Condition:
+    """A `threading.Condition` with a plain lock. Having it shields; a handler that raises leaves `wait`, and nothing else."""
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._changed = Bell()
+        self._shield: Shield  # of whoever has the lock
+
+    def __enter__(self) -> None:
+        shield = Shield()
+        shield.__enter__()
+        self._lock.acquire()
+        self._shield = shield
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shield = self._shield
+        self._lock.release()
+        shield.__exit__(kind, error, trace)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for `notify_all`, without the lock, for *timeout* seconds at the most; whether it came."""
+        shield, waiter = self._shield, self._changed.enroll()
+        self._lock.release()
+        try:
+            return acquire(waiter, timeout)
+        finally:
+            self._lock.acquire()
+            self._shield = shield
+
+    def notify_all(self) -> None:
+        """Wake everyone who waits."""
+        self._changed.ring()
+
+
 def _enroll(waiters: deque[_thread.LockType]) -> _thread.LockType:
     waiter = _thread.allocate_lock()
     waiter.acquire()

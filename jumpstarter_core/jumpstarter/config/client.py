@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import jumpstarter.common.interrupts  # noqa: F401 - before anything is imported that a signal may meet
 from jumpstarter.common.choices import refuse_empty
 from jumpstarter.common.exceptions import (
     ConfigurationError,

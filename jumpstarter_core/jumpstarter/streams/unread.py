@@ -11,12 +11,13 @@ What must hold:
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic, time
 from typing import TYPE_CHECKING, NoReturn
+
+from jumpstarter.common.interrupts import Condition
 
 if TYPE_CHECKING:
     from .matching import Matcher
@@ -81,7 +82,7 @@ class Unread:
         self._readers: list[_Reader] = []
         self._untold = 0
         self._ticks: deque[tuple[int, float]] = deque()
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._ended: str | None = "nothing was opened yet"
         self._opening = False
         self._expected_until = 0.0

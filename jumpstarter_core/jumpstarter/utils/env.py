@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import jumpstarter.common.interrupts  # noqa: F401 - before anything is imported that a signal may meet
 from jumpstarter.common.exceptions import ConfigurationError, EnvironmentVariableNotSetError
 from jumpstarter.config.env import chosen
 

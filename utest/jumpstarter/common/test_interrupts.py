@@ -11,6 +11,7 @@ from types import TracebackType
 import pytest
 from jumpstarter.common.interrupts import (
     Bell,
+    Condition,
     Flag,
     Shield,
     acquire,
@@ -161,6 +162,46 @@ def test_work_aside_raises_what_it_raises_and_may_take_too_long() -> None:
     with pytest.raises(TimeoutError):
         run_aside(never.wait, 0.01, "blocks")
     assert run_aside(lambda: 3, LIMIT, "works") == 3
+
+
+def test_a_wait_for_a_condition_is_interrupted_and_its_lock_is_free() -> None:
+    condition = Condition()
+    interrupt_soon()
+    with pytest.raises(Interrupted), condition:
+        condition.wait(LIMIT)
+
+    def use() -> None:
+        with condition:
+            condition.notify_all()
+
+    run_aside(use, LIMIT, "another")
+
+
+def test_a_condition_is_left_before_the_exception_is_raised() -> None:
+    condition, done = Condition(), []
+    with pytest.raises(Interrupted):
+        with condition:
+            signal.raise_signal(NUMBER)
+            done.append("with the lock")
+        done.append("never")
+    assert done == ["with the lock"]
+
+
+def test_a_condition_wakes_those_who_wait() -> None:
+    condition, seen = Condition(), []
+    waiting = Flag()
+
+    def wait() -> None:
+        with condition:
+            waiting.set()
+            seen.append(condition.wait(LIMIT))
+
+    thread = start_thread(wait, name="waits")
+    waiting.wait(LIMIT)
+    with condition:
+        condition.notify_all()
+    thread.join(LIMIT)
+    assert seen == [True]
 
 
 class Struck:
