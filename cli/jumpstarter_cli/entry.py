@@ -133,7 +133,9 @@ def _fail(message: str, code: int) -> int:
 def show_error(message: object) -> None:
     """Print *message* to standard error as an error; in colour on a terminal, unless NO_COLOR is set (no-color.org)."""
     label = "Error:" if os.environ.get("NO_COLOR") else click.style("Error:", fg="red")
-    click.echo(f"{label} {message}", err=True)
+    from jumpstarter.common.printable import printable
+
+    click.echo(f"{label} {printable(str(message))}", err=True)
 
 
 def _streams_without_reader() -> list[int]:

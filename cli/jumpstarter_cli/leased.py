@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import click
+from jumpstarter.common.printable import printable_line
 from jumpstarter.connection.ending import GRACE
 from jumpstarter.utils.env import lease_of_environment
 
@@ -99,7 +100,7 @@ def leased_shell(
     try:
         with lease(config, request, share=True, all_logs=all_logs) as leased:
             if leased.warning:
-                click.echo(f"Warning: {leased.warning}", err=True)
+                click.echo(f"Warning: {printable_line(leased.warning)}", err=True)
             logs.note(f"Using {leased.exporter.name}: lease {leased.name} of {config.metadata.name}")
             surroundings = Surroundings(
                 host=leased.shared,

@@ -47,13 +47,14 @@ def debugging() -> bool:
     return _requested == "DEBUG"
 
 
-class _WithoutSecrets(logging.Formatter):
-    """Tokens, passwords of URLs and private keys do not get into a log, wherever a line comes from."""
+class _ForTerminals(logging.Formatter):
+    """Neither secrets (tokens, passwords of URLs, private keys) nor control characters get into a log, whoever says them."""
 
     def format(self, record: logging.LogRecord) -> str:
+        from jumpstarter.common.printable import printable
         from jumpstarter.common.secrets import mask
 
-        return mask(super().format(record))
+        return printable(mask(super().format(record)))
 
 
 def configure(default: str = "WARNING", *, hide: str | None = None) -> None:
@@ -71,7 +72,7 @@ def configure(default: str = "WARNING", *, hide: str | None = None) -> None:
     else:
         handler = logging.StreamHandler(sys.stderr)
         handler.set_name(__name__)
-        handler.setFormatter(_WithoutSecrets(FORMAT))
+        handler.setFormatter(_ForTerminals(FORMAT))
         handler.setLevel(level)
         root.addHandler(handler)
     if hide and not _requested:
@@ -98,7 +99,9 @@ def quiet() -> bool:
 def note(message: str) -> None:
     """Tell the user, on standard error, something that is not a result; silent with ``-q``."""
     if not quiet():
-        click.echo(message, err=True)
+        from jumpstarter.common.printable import printable
+
+        click.echo(printable(message), err=True)
 
 
 def level_option(**attrs: Any) -> click.Option:

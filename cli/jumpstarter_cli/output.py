@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from jumpstarter.common.printable import printable, printable_line
 
 if TYPE_CHECKING:
     from jumpstarter.config.listing import ConfigList
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_NOT_ESCAPED = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 
 
 def output_option(*formats: str) -> Callable[[F], F]:
@@ -28,18 +32,24 @@ def data(value: Any, output: str) -> str:
     if output == "json":
         import json
 
-        return json.dumps(value, indent=4, ensure_ascii=False)
+        # What JSON and YAML leave as it is, and terminals do not: DEL, C1, and marks that turn text around.
+        text = json.dumps(value, indent=4, ensure_ascii=False)
+        return re.sub(_NOT_ESCAPED, lambda match: f"\\u{ord(match[0]):04x}", text)
     import yaml
 
-    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=False)
-    return text.rstrip("\n")
+    def dump(unicode: bool) -> str:
+        text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=unicode, default_flow_style=False)
+        return text.rstrip("\n")
+
+    text = dump(True)
+    return dump(False) if re.search(_NOT_ESCAPED, text) else text
 
 
 def report_problems(problems: Iterable[str]) -> None:
     """Say, on standard error, what is wrong with files that a list leaves out."""
     for problem in problems:
         for line in problem.splitlines():
-            click.echo(f"Warning: {line}", err=True)
+            click.echo(f"Warning: {printable(line)}", err=True)
 
 
 def show_configs(
@@ -66,7 +76,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
     Nothing is cut: a script that reads a column must get the whole value whatever the terminal's width.
     """
-    lines = [list(headings), *(list(row) for row in rows)]
+    lines = [list(headings), *([printable_line(cell) for cell in row] for row in rows)]
     if len(lines) == 1:
         return "No resources found."
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

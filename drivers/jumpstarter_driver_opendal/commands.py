@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 from jumpstarter.client.decorators import driver_click_group
+from jumpstarter.common.printable import printable_line
 
 if TYPE_CHECKING:
     from .client import OpendalClient
@@ -25,6 +26,11 @@ _expire = click.option(
     show_default=True,
     help="Seconds until the request is refused.",
 )
+
+
+def _shown(entry: str) -> str:
+    """A name as it is for programs; with its control characters as text for people."""
+    return printable_line(entry) if sys.stdout.isatty() else entry
 
 
 def opendal_commands(client: OpendalClient) -> click.Group:
@@ -138,14 +144,14 @@ def _add_questions(base: click.Group, client: OpendalClient) -> None:
     def list_(path: str) -> None:
         """Print the entries of the directory PATH/"""
         for entry in client.list(path):
-            click.echo(entry)
+            click.echo(_shown(entry))
 
     @base.command()
     @_path
     def scan(path: str) -> None:
         """Print all entries below the directory PATH/"""
         for entry in client.scan(path):
-            click.echo(entry)
+            click.echo(_shown(entry))
 
     @base.command()
     def capability() -> None:

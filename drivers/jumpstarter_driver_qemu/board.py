@@ -136,6 +136,7 @@ class Board:
             seed=self._seed() if self.storage.has_root_image else None,
             hostfwd=list(driver.hostfwd.values()),
             tftp=self._tftp(),
+            restrict=driver.restrict,
             vsock_cid=driver.cid,
             extra_args=driver.extra_args,
         )

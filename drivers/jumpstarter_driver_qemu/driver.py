@@ -65,6 +65,8 @@ class Qemu(Driver):
         append: the kernel's command line, for a board that boots the partition kernel
         tftp: a folder that the board finds on the TFTP server 10.0.2.2, if it exists; ``~``, ``$JMP_CACHE``
             are expanded
+        restrict: whether the guest reaches nothing but what is set here (ports of `hostfwd`, `tftp`). Without,
+            it reaches the network and, as 10.0.2.2, services on the exporter's loopback address
         extra_args: further arguments of QEMU, as they are
     """
 
@@ -86,6 +88,7 @@ class Qemu(Driver):
     machine: str | None = None
     append: str = ""
     tftp: Path | None = None
+    restrict: bool = False
     extra_args: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -99,6 +99,7 @@ class Machine:
     seed: Path | None = None
     hostfwd: Sequence[Hostfwd] = ()
     tftp: Path | None = None
+    restrict: bool = False
     vsock_cid: int | None = None
     extra_args: Sequence[str] = field(default_factory=list)
 
@@ -147,7 +148,7 @@ class Machine:
         return arguments
 
     def _network(self) -> list[str]:
-        options = ["user", "id=net"]
+        options = ["user", "id=net", *(["restrict=on"] if self.restrict else [])]
         if self.tftp is not None:
             options.append(f"tftp={escaped(self.tftp)}")
         options += [

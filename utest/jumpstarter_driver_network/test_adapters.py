@@ -211,6 +211,31 @@ def test_novnc_carries_the_vnc_stream(tcp_client: Any) -> None:
             assert viewer.recv(timeout=60) == b"RFB 003.008\n"
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://novnc.com",
+        "https://novnc.com.evil.example",
+        "null",
+        "http://127.0.0.1",
+    ],
+)
+def test_novnc_refuses_pages_of_others(tcp_client: Any, origin: str) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    with NovncAdapter(client=tcp_client, origins=["http://viewer.lan:6080"]) as url:
+        query = parse_qs(urlsplit(url).query)
+        address = f"ws://{query['host'][0]}:{query['port'][0]}/"
+        with pytest.raises(InvalidStatus, match="403"), connect(address, origin=origin):  # type: ignore[arg-type]
+            pass
+        for own in ("https://novnc.com", "http://viewer.lan:6080", None):
+            with connect(address, origin=own) as viewer:  # type: ignore[arg-type]
+                viewer.send(b"x")
+                assert viewer.recv(timeout=60) == b"x"
+
+
 def test_novnc_exit_ends_an_open_viewer(tcp_client: Any) -> None:
     from websockets.exceptions import ConnectionClosed
     from websockets.sync.client import connect

@@ -61,6 +61,7 @@ def test_smallest_board() -> None:
             },
             "user,id=net,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp:127.0.0.1:0-:53",
         ),
+        ({"restrict": True}, "-netdev user,id=net,restrict=on "),
         ({"vsock_cid": 7}, "-device vhost-vsock-pci,guest-cid=7"),
         ({"extra_args": ["-device", "x"]}, "-vnc unix:/t/vnc -device x"),
     ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.printable import printable_line
 
 from jumpstarter_cli.lab import client_options, lab_of
 from jumpstarter_cli.leases import local_text
@@ -57,11 +58,11 @@ def status(ctx: click.Context, verbose: bool, client: str | None, client_config:
     soon = left is not None and left <= SOON
     refusal = None if expired else _refusal(config)
     if refusal is not None:
-        click.echo(f"Status: REFUSED, {refusal}")
+        click.echo(f"Status: REFUSED, {printable_line(refusal)}")
     else:
         click.echo(f"Status: {'EXPIRED' if expired else 'EXPIRING SOON' if soon else 'Valid'}")
-    click.echo(f"Subject: {claims.subject or 'none'}")
-    click.echo(f"Issuer: {claims.issuer or 'none'}")
+    click.echo(f"Subject: {printable_line(claims.subject or 'none')}")
+    click.echo(f"Issuer: {printable_line(claims.issuer or 'none')}")
     ctx.exit(1 if expired or refusal is not None else 0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 from jumpstarter.common.exceptions import ConfigurationError, ConnectionError, JumpstarterException
+from jumpstarter.common.printable import printable_line
 
 from jumpstarter_cli.lab import client_options
 from jumpstarter_cli.output import data, output_option
@@ -45,7 +46,9 @@ def info(ctx: click.Context, client: str | None, client_config: str | None, outp
         click.echo(data(values, output))
     else:
         for key, value in values.items():
-            click.echo(f"{key.replace('_', ' ').capitalize()}: {'none' if value is None else value}")
+            click.echo(
+                f"{key.replace('_', ' ').capitalize()}: {'none' if value is None else printable_line(str(value))}"
+            )
     ctx.exit(1 if problem else 0)
 
 

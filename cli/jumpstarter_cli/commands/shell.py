@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
+from jumpstarter.common.printable import printable_line
 from jumpstarter.connection.ending import GRACE
 
 from jumpstarter_cli import logs
@@ -178,5 +179,5 @@ def _direct(
     logs.configure("INFO")  # what hooks print
     with direct_session(address, insecure=insecure, passphrase=passphrase, all_logs=exporter_logs) as warning:
         if warning:
-            click.echo(f"Warning: {warning}", err=True)
+            click.echo(f"Warning: {printable_line(warning)}", err=True)
         return launch(surroundings, command, grace=grace)

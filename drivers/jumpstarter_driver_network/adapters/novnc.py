@@ -7,7 +7,7 @@ only the WebSocket is served here, on the loopback address.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jumpstarter.streams.blocking import BlockingStream
 
 VIEWER = "https://novnc.com/noVNC/vnc.html"
+#: Where `VIEWER` is from. Pages of others could use the WebSocket of whoever has them open, if they were let in.
+VIEWER_ORIGIN = "https://novnc.com"
 
 
 class NovncAdapter(Adapter[str]):
@@ -31,13 +33,18 @@ class NovncAdapter(Adapter[str]):
         method: the driver's stream method
         encrypt: whether the viewer is told to use ``wss://``. The WebSocket itself is plain, so this needs a
             proxy with TLS in front of it; browsers allow a plain one on the loopback address.
+        origins: where further viewers are from, such as ``http://viewer.lan:6080``; pages from elsewhere are
+            refused. Programs, which name no origin, are let in.
 
     Raises:
         ConfigurationError: websockets is not installed
     """
 
-    def __init__(self, client: Any, *, method: str = "connect", encrypt: bool = True) -> None:
+    def __init__(
+        self, client: Any, *, method: str = "connect", encrypt: bool = True, origins: Sequence[str] = ()
+    ) -> None:
         super().__init__(client, method)
+        self.origins = (VIEWER_ORIGIN, *origins)
         self.encrypt = encrypt
         self._lock = threading.Lock()
         self._viewers: dict[threading.Thread, BlockingStream] = {}
@@ -47,11 +54,13 @@ class NovncAdapter(Adapter[str]):
 
         require_websockets()
         from websockets.sync.server import serve
+        from websockets.typing import Origin
 
         server = serve(
             self._serve,
             "127.0.0.1",
             0,
+            origins=[*(Origin(origin) for origin in self.origins), None],
             select_subprotocol=_any_subprotocol,
             compression=None,
             ping_timeout=None,

@@ -13,6 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from jumpstarter.common.enums import LogSource
 from jumpstarter.common.interrupts import Flag, start_thread
+from jumpstarter.common.printable import printable
 
 from .rpc import StreamCall
 
@@ -71,7 +72,9 @@ class Following:
         source = LogSource.from_proto(line.source) if line.HasField("source") else LogSource.UNSPECIFIED
         if self._wanted is None or source in self._wanted:
             level = level_number(line.severity)
-            logging.getLogger(LOGGERS.get(source, "exporter:system")).log(level, "%s", line.message)
+            logging.getLogger(LOGGERS.get(source, "exporter:system")).log(
+                level, "%s", printable(line.message)
+            )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from jumpstarter.common.exceptions import ConnectionError, MissingDriverError
 from jumpstarter.common.importlib import import_class
 from jumpstarter.common.interrupts import Shield
 from jumpstarter.common.metadata import CLIENT_LABEL, NAME_LABEL
+from jumpstarter.common.printable import printable, printable_line
 
 from .base import Children, StubDriverClient
 from .core import AsyncDriverClient
@@ -22,9 +23,12 @@ class Builder:
     def __init__(self, report: Any, make: Callable[[Builder], Any]) -> None:
         self.uuid = _uuid(report.uuid)
         self.parent = report.parent_uuid if report.HasField("parent_uuid") else None
-        self.labels = dict(report.labels)
-        self.description = report.description if report.HasField("description") else None
-        self.methods_description = dict(report.methods_description)
+        # An exporter's words get to terminals, as help and in errors.
+        self.labels = {printable_line(key): printable_line(value) for key, value in report.labels.items()}
+        self.description = printable(report.description) if report.HasField("description") else None
+        self.methods_description = {
+            name: printable(text) for name, text in report.methods_description.items()
+        }
         self.children: dict[str, Builder] = {}
         self._make = make
         self._client: Any = None
@@ -86,18 +90,18 @@ def root_of(nodes: list[Builder]) -> Builder:
     if len(roots) != 1:
         raise ConnectionError(f"the exporter reports {len(roots)} root drivers: expected one")
     below: dict[int, list[Builder]] = {}
-    for index, node in enumerate(nodes):
-        if node.parent is None:
-            continue
-        before = [n for n in nodes[:index] if str(n.uuid) == node.parent]
-        after = [n for n in nodes[index:] if str(n.uuid) == node.parent]
-        if not before and not after:
-            raise ConnectionError(
-                f"the exporter reports driver {node.uuid} below {node.parent}, which it does not report"
-            )
-        parent = before[-1] if before else after[0]
-        parent.children[node.labels.get(NAME_LABEL, "")] = node
-        below.setdefault(id(parent), []).append(node)
+    # By uuid: the last one so far, and until there is one the first of all.
+    parents = {str(node.uuid): node for node in reversed(nodes)}
+    for node in nodes:
+        if node.parent is not None:
+            parent = parents.get(node.parent)
+            if parent is None:
+                raise ConnectionError(
+                    f"the exporter reports driver {node.uuid} below {node.parent}, which it does not report"
+                )
+            parent.children[node.labels.get(NAME_LABEL, "")] = node
+            below.setdefault(id(parent), []).append(node)
+        parents[str(node.uuid)] = node
     _refuse_circles(roots[0], below, len(nodes))
     return roots[0]
 

@@ -14,6 +14,7 @@ import grpc
 
 from . import exceptions as errors
 from .end_reason import end_reason
+from .printable import printable
 from .secrets import mask
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def driver_error(error: grpc.RpcError, method: str) -> errors.JumpstarterExcepti
         details = f"{details}: a call carries 4 MiB at the most, use a stream or a resource"
     if kind is None and details.startswith("Exception deserializing"):
         details = "a value cannot be carried: lists and dictionaries nest some 30 levels deep at the most"
-    what = f"{kind}: {details}" if kind else details
+    what = printable(f"{kind}: {details}" if kind else details)
     return _EXCEPTIONS.get(code, errors.DriverError)(
         f"'{method}' failed on the exporter: {what}", remote_type=kind
     )
@@ -107,7 +108,7 @@ def driver_error(error: grpc.RpcError, method: str) -> errors.JumpstarterExcepti
 
 def connection_error(error: grpc.RpcError) -> errors.ConnectionError:
     """The exception for a call that did not reach the exporter, or was refused before any driver ran."""
-    code, details = error.code(), error.details() or ""
+    code, details = error.code(), printable(error.details() or "")
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return errors.ConnectionError(
             f"the exporter refused the connection: {details}; give the right passphrase or token"
