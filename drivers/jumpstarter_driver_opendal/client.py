@@ -14,7 +14,7 @@ from jumpstarter.client import DriverClient
 from jumpstarter.client.flasher import FlasherClientInterface
 
 from .flashing import FlasherClient, StorageMuxClient, StorageMuxFlasherClient
-from .transfer import PathBuf, clean_filename, operator_for_path, path_with_query, receiving, sending
+from .transfer import PathBuf, operator_for_path, receiving, sending
 
 if TYPE_CHECKING:
     from .common import Capability, Metadata, PresignedRequest
@@ -26,10 +26,17 @@ __all__ = [
     "OpendalFile",
     "StorageMuxClient",
     "StorageMuxFlasherClient",
-    "clean_filename",
     "operator_for_path",
-    "path_with_query",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What only programs written for stock Jumpstarter import from here."""
+    if name not in ("clean_filename", "path_with_query"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import stock
+
+    return getattr(stock, name)
 
 
 _CHUNK = 1 << 20

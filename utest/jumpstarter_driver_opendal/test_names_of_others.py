@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -77,6 +79,15 @@ def test_a_flasher_knows_whether_its_storage_has_a_file(tmp_path: Path) -> None:
         assert flasher._should_upload_file(storage, "image", image, local, "http")
         image.write_bytes(b"2" * 4096)
         assert flasher._should_upload_file(storage, "image", image, local)
+
+
+def test_flashers_of_others_find_the_names_that_opendal_has_moved() -> None:
+    program = (
+        "from jumpstarter_driver_opendal.client import clean_filename\n"
+        "from opendal import EntryMode, Metadata, Operator, PresignedRequest"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_flashers_of_others_have_the_interface_as_a_base() -> None:

@@ -30,7 +30,7 @@ class OciCredentials:
 
     def __post_init__(self) -> None:
         if (self.username is None) != (self.password is None):
-            raise ValueError("a registry needs both user name and password, or neither")
+            raise ValueError("OCI authentication requires both user name and password, or neither")
         if isinstance(self.password, str):
             from pydantic import SecretStr
 
@@ -77,13 +77,19 @@ def resolve_oci_credentials(
 ) -> OciCredentials:
     """The credentials for *url*: those given, else OCI_USERNAME and OCI_PASSWORD, else `read_auth_file_credentials`.
 
-    Raises ValueError when only one of the two is given.
+    White space around them does not count, and an empty text is none. Raises ValueError when only one of the two is given;
+    one variable without the other is not looked at.
     """
+    username, password = _stripped(username), _stripped(password)
     if username is None and password is None:
-        username, password = os.environ.get("OCI_USERNAME") or None, os.environ.get("OCI_PASSWORD") or None
-    if username is not None or password is not None:
-        return OciCredentials(username, password)
-    return read_auth_file_credentials(url)
+        username, password = (_stripped(os.environ.get(name)) for name in ("OCI_USERNAME", "OCI_PASSWORD"))
+        if username is None or password is None:
+            return read_auth_file_credentials(url)
+    return OciCredentials(username, password)
+
+
+def _stripped(text: str | None) -> str | None:
+    return (text or "").strip() or None
 
 
 def _auth_files() -> Iterator[Path]:

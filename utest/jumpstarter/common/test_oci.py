@@ -154,3 +154,12 @@ def test_an_explicit_file_that_is_missing_is_told(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "none.json"))
     with pytest.raises(ConfigurationError, match=r"none.json: No such file"):
         read_auth_file_credentials("oci://r.example/i")
+
+
+def test_white_space_and_empty_texts_are_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seen(resolve_oci_credentials("oci://r.example/i", " me ", " secret\n")) == ("me", "secret")
+    assert seen(resolve_oci_credentials("oci://r.example/i", "", " ")) == (None, None)
+    monkeypatch.setenv("OCI_USERNAME", "half")
+    assert seen(resolve_oci_credentials("oci://r.example/i")) == (None, None)
+    with pytest.raises(ValueError, match="OCI authentication requires both"):
+        resolve_oci_credentials("oci://r.example/i", password="secret")
