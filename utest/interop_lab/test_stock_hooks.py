@@ -66,7 +66,7 @@ def test_failing_before_lease_hook_that_ends_the_lease_frees_the_board(
             # No client is there: the exporter itself releases the lease, and can be leased again.
             lease = raw.until(raw.lease(selector="hooks=ending"), "Released")
             assert lease.exporter.endswith("/ending")
-            assert lease.conditions[-1].message.startswith("the exporter released the lease")
+            assert lease.conditions[-1].message.startswith("released by its exporter")
         assert "afterLease hook failed" not in board.text
 
 

@@ -137,7 +137,7 @@ class Lease:
         lease = replace(step, exporter=exporter, priority=priority, spot=spot, begun_at=now)
         return lease._noted(now, ConditionType.READY, True, Reason.READY, f"exporter {exporter} is leased")
 
-    def released(self, now: datetime, message: str = "the lease was released") -> Lease:
+    def released(self, now: datetime, message: str = "released by its owner") -> Lease:
         """Its owner, its exporter or an administrator ends it, whether it has begun or not."""
         return self._over(now, LeaseState.RELEASED, ConditionType.READY, Reason.RELEASED, message)
 
@@ -147,12 +147,12 @@ class Lease:
         One that never began is said to be unsatisfiable too: stock clients wait on when they read only that it expired.
         """
         if self.begun_at is None:
-            message = "its time was over before an exporter was free"
+            message = "its time ran out before an exporter was free"
             lease = self._over(now, LeaseState.EXPIRED, ConditionType.READY, Reason.EXPIRED, message)
             return lease._noted(now, ConditionType.UNSATISFIABLE, True, Reason.EXPIRED, message)
-        message = "the time of the lease is over"
+        message = "its time ran out"
         if self.notice_at is not None and self.notice_at <= now:
-            message = "spot access was taken back, a regular lease needs the exporter"
+            message = "preempted, a regular lease needs the exporter"
         return self._over(now, LeaseState.EXPIRED, ConditionType.READY, Reason.EXPIRED, message)
 
     def refused(self, now: datetime, reason: Reason, message: str) -> Lease:

@@ -79,7 +79,13 @@ def report(
         name, replace(exporter, status=status, status_message=shortened(message), last_seen=draft.now)
     )
     if release_lease and (lease := leasing.held_by(draft, name)) is not None:
-        leasing.release(draft, lease.name, actor, "the exporter released the lease")
+        leasing.release(draft, lease.name, actor, why_released(status, message))
+
+
+def why_released(status: ExporterStatus, message: str) -> str:
+    """What is told of a lease that its exporter releases, with the hook's problem where it is that."""
+    failed = status in (ExporterStatus.BEFORE_LEASE_HOOK_FAILED, ExporterStatus.AFTER_LEASE_HOOK_FAILED)
+    return f"released by its exporter: {message}" if failed and message else "released by its exporter"
 
 
 def connect(draft: Draft, name: str, session: int | None = None) -> None:

@@ -79,7 +79,8 @@ def delete(draft: Draft, role: Role, name: str, actor: str) -> None:
     for lease in list(draft.leases.values()):
         concerned = lease.client == name if role is Role.CLIENT else lease.exporter == name
         if role is not Role.ADMINISTRATOR and concerned and not lease.ended:
-            leasing.release(draft, lease.name, actor, f"the {role.value} of the lease was deleted")
+            by = actor.rpartition("/")[2]
+            leasing.release(draft, lease.name, actor, f"its {role.value} was deleted by administrator {by}")
     if role is Role.CLIENT:
         draft.clients.delete(name)
     elif role is Role.EXPORTER:

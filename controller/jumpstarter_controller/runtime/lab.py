@@ -171,8 +171,17 @@ class Lab:
 
     async def leases(self, *, ended: bool) -> list[Lease]:
         """The leases that have not ended, and with *ended* those that have and are kept."""
-        found = {lease.name: lease for lease in await self.journal.ended_leases()} if ended else {}
-        return list((found | self.records.leases).values())
+        if not ended:
+            return list(self.records.leases.values())
+        before, since = set(self.records.leases), self.now()
+        found = {lease.name: lease for lease in await self.journal.ended_leases()}
+        # What ends while the store is read is in neither of the two.
+        meanwhile = {
+            name: lease
+            for name, lease in self._recent.items()
+            if name in before or (lease.ended_at is not None and lease.ended_at >= since)
+        }
+        return list((found | meanwhile | self.records.leases).values())
 
     def seen(self, name: str) -> bool:
         """The exporter was heard of just now; False when it counted as offline and must be shown otherwise."""

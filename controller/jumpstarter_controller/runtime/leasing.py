@@ -30,7 +30,7 @@ from .draft import Draft
 #: What is told of a lease that ended since somebody wanted it to.
 #: Why a lease ended that waited.
 NOBODY_WAITED: Final = "its client went away, nobody waited for it any more"
-RELEASED: Final = "the lease was released"
+RELEASED: Final = "released by its owner"
 
 
 def new_name() -> str:

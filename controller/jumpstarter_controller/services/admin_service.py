@@ -180,7 +180,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
         await self.change(
             caller,
             lambda draft: leasing.release_if_active(
-                draft, name, str(caller), "an administrator ended the lease"
+                draft, name, str(caller), f"ended by administrator {caller.name}"
             ),
         )
         return self._shown(await self._lease(name))

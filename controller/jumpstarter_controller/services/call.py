@@ -22,6 +22,7 @@ from jumpstarter_controller.model import Refused, Role
 from jumpstarter_controller.runtime.directory import draft_directory
 from jumpstarter_controller.runtime.draft import Draft
 from jumpstarter_controller.runtime.lab import Lab, LabClosed, identity_topic
+from jumpstarter_controller.store.interface import StoreError
 
 from .conversions import NamespaceMismatch
 from .requests import Unreadable
@@ -218,8 +219,9 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str, str]:
             return error.code, str(error), error.kind
         case NamespaceMismatch():
             return grpc.StatusCode.PERMISSION_DENIED, str(error), "NotPermitted"
-        case LabClosed():
-            return grpc.StatusCode.UNAVAILABLE, str(error), ""
+        case LabClosed() | StoreError():
+            # Trying again helps as soon as there is a controller, or room on its disk, again.
+            return grpc.StatusCode.UNAVAILABLE, str(error), type(error).__name__
         case JumpstarterException():
             return grpc.StatusCode.UNKNOWN, str(error), type(error).__name__
     logger.error("a call failed", exc_info=error)

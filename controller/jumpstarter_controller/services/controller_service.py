@@ -41,7 +41,7 @@ from .conversions import (
     selector_to_proto,
     timestamp,
 )
-from .dialling import FAILED, Dialling, unknown
+from .dialling import Dialling, unknown
 
 #: Seconds between two looks at an exporter's stream, and hence of its heartbeat.
 HEARTBEAT: Final = 10.0
@@ -264,8 +264,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
     def _why_released(self, exporter: str) -> str:
         """What is told to the client of a lease that its exporter releases."""
         found = self._dialling.exporter(exporter)
-        reason = f": {found.status_message}" if found.status in FAILED and found.status_message else ""
-        return f"the exporter released the lease{reason}"
+        return boards.why_released(found.status, found.status_message)
 
     @answer(Role.EXPORTER)
     async def GetServiceEndpoints(

@@ -22,6 +22,8 @@ READY_TIMEOUT: Final = 30.0
 LISTEN_TIMEOUT: Final = 5.0
 #: After a start of the controller, exporters have so long to come back before they count as offline for Dial.
 START_GRACE: Final = timedelta(seconds=60)
+#: An exporter whose connection broke has so long to come back, too.
+LOST_GRACE: Final = timedelta(seconds=10)
 
 #: Their boards are of no use to anybody.
 FAILED: Final = {
@@ -82,8 +84,9 @@ class Dialling:
                 if failure is None:
                     return lease, found
                 left = deadline - asyncio.get_running_loop().time()
-                if not failure.waits or not await watch.changed(max(left, 0)):
+                if not failure.waits or left <= 0:
                     raise failure
+                await watch.changed(min(left, 1.0))
 
     def _obstacle(self, exporter: Exporter, listens: bool) -> _NotReady | None:
         """Why nobody can dial *exporter* now; None if somebody can. *listens*: whether it takes clients of the lease."""
@@ -95,7 +98,8 @@ class Dialling:
         if exporter.status is ExporterStatus.OFFLINE:
             return _NotReady("exporter is offline")
         if not exporter.is_online(now):
-            if now - self._started < START_GRACE:
+            lost = exporter.lost_at
+            if now - self._started < START_GRACE or (lost is not None and now - lost < LOST_GRACE):
                 return _NotReady("exporter is not ready (it has not come back yet)", waits=True)
             return _NotReady("exporter is offline")
         if exporter.status in OPEN_STATUSES or exporter.status is ExporterStatus.UNSPECIFIED:

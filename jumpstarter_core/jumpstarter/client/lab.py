@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 CALL_TIMEOUT: Final = 30.0
 #: Trailing metadata in which our controller tells the kind of a refusal.
 REFUSAL_KEY: Final = "x-jmp-refusal"
+#: The kind of refusal by a controller that cannot write to its disk.
+STORE_ERROR: Final = "StoreError"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,9 +233,9 @@ class Lab:
         request = self._requests.list_leases(page_size=1)
         self._call(self._stub.ListLeases, request, timeout)
 
-    def get_lease(self, name: str) -> Lease:
-        """One lease."""
-        return Lease.from_proto(self._call(self._stub.GetLease, self._requests.get_lease(name)))
+    def get_lease(self, name: str, timeout: float = CALL_TIMEOUT) -> Lease:
+        """One lease; the controller gets *timeout* seconds to answer."""
+        return Lease.from_proto(self._call(self._stub.GetLease, self._requests.get_lease(name), timeout))
 
     def list_leases(
         self, selector: str = "", *, only_active: bool = True, tag_filter: str = ""
@@ -352,6 +354,10 @@ class ControllerUnreachable(ConnectionError):
     """Raised when the controller does not answer. Asking again later may help."""
 
 
+class ControllerCannotStore(ControllerUnreachable):
+    """Raised when the controller is there, and cannot write down what it is asked for: its disk is full, most likely."""
+
+
 class LeaseClaimed(LeaseError):
     """Raised when a lease is wanted for oneself, and another connection uses it."""
 
@@ -359,6 +365,8 @@ class LeaseClaimed(LeaseError):
 def controller_error(error: grpc.RpcError) -> ConnectionError | LeaseError:
     """The exception for what a controller answered."""
     code, details = error.code(), error.details() or ""
+    if refusal_kind(error) == STORE_ERROR:
+        return ControllerCannotStore(f"the controller {details}; try again when there is room")
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
         return ControllerUnreachable(
             f"the controller cannot be reached: {_last_reason(details) or 'no answer in time'}"

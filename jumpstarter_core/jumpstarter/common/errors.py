@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import builtins
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -106,6 +108,28 @@ def driver_error(error: grpc.RpcError, method: str) -> errors.JumpstarterExcepti
     )
 
 
+#: What knows why exporters cannot be reached: see `explained_by`.
+_explanations: list[Callable[[], str | None]] = []
+
+
+@contextmanager
+def explained_by(explain: Callable[[], str | None]) -> Iterator[None]:
+    """While the context lasts, *explain* may say why an exporter cannot be reached: a lease has ended. None: not for its part.
+
+    It is called for every call that does not reach an exporter of this process, on the thread of the call.
+    """
+    _explanations.append(explain)
+    try:
+        yield
+    finally:
+        _explanations.remove(explain)
+
+
+def _explanation() -> str:
+    """What is known of why an exporter cannot be reached; "" for nothing."""
+    return "; ".join(filter(None, (explain() for explain in tuple(_explanations))))
+
+
 def connection_error(error: grpc.RpcError) -> errors.ConnectionError:
     """The exception for a call that did not reach the exporter, or was refused before any driver ran."""
     code, details = error.code(), printable(error.details() or "")
@@ -116,7 +140,11 @@ def connection_error(error: grpc.RpcError) -> errors.ConnectionError:
     if code is grpc.StatusCode.UNAVAILABLE and (reason := end_reason()):
         return errors.ConnectionError(f"the exporter cannot be reached any more: {reason}")
     if code is grpc.StatusCode.UNAVAILABLE:
-        return errors.ConnectionError(f"the exporter cannot be reached or went away: {_last_reason(details)}")
+        reason, known = _last_reason(details), _explanation()
+        if known:
+            # Of several exporters it may be another one that is meant.
+            reason = known if len(_explanations) == 1 else f"{reason} ({known})"
+        return errors.ConnectionError(f"the exporter cannot be reached or went away: {reason}")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.ConnectionError("the exporter did not answer in time")
     return errors.ConnectionError(f"the exporter answered {code.name}: {details}")

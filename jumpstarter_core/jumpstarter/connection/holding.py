@@ -17,7 +17,14 @@ from secrets import randbits
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from jumpstarter.client.lab import ControllerUnreachable, Lab, Lease, LeaseClaimed, LeaseEvent
+from jumpstarter.client.lab import (
+    ControllerCannotStore,
+    ControllerUnreachable,
+    Lab,
+    Lease,
+    LeaseClaimed,
+    LeaseEvent,
+)
 from jumpstarter.common.durations import format_duration
 from jumpstarter.common.exceptions import (
     ConfigurationError,
@@ -45,6 +52,8 @@ KEPT: Final = {"kept-by": "jmp-create-lease"}
 BACKOFF: Final = (0.5, 10.0)
 #: Seconds for which the end of a lease is tried, while the controller cannot be reached.
 RELEASE_TIMEOUT: Final = 10.0
+#: The same while the controller is there, and cannot write the end down.
+STORE_TIMEOUT: Final = 600.0
 #: Seconds that one attempt of it may take, during which signals have no effect.
 RELEASE_ATTEMPT: Final = 5.0
 
@@ -416,15 +425,25 @@ def _clock(moment: datetime) -> str:
 def release(lab: Lab, name: str, report: Report, timeout: float = RELEASE_TIMEOUT) -> None:
     """End the lease *name*, if it has not ended; try for *timeout* seconds while there is no controller.
 
+    A controller whose disk is full is asked for longer, if *timeout* is not 0, and the user is told.
+
     Never raises: this is the last thing that is done with it.
     """
-    deadline, backoff = time.monotonic() + timeout, Backoff()
+    since, backoff = time.monotonic(), Backoff()
+    deadline = since + timeout
     while True:
         try:
             with _uninterrupted():
                 lab.delete_lease(name, RELEASE_ATTEMPT)
         except LeaseError:
             return  # it has ended, was never made, or belongs to another client now
+        except ControllerCannotStore as error:
+            left = since + STORE_TIMEOUT - time.monotonic()
+            if timeout and left > 0:
+                report(f"Lease {name} is not released yet ({error}): trying again")
+                backoff.wait(left)
+                continue
+            report(f"Lease {name} could not be released ({error}): it ends when its time is over")
         except ControllerUnreachable as error:
             if time.monotonic() < deadline:
                 backoff.wait(deadline - time.monotonic())

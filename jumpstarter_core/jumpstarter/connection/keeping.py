@@ -27,6 +27,9 @@ logger = logging.getLogger("jumpstarter.lease")
 
 AWAY: Final = "The controller does not answer; the lease goes on"
 
+#: Seconds for the controller to say why an exporter cannot be reached.
+ASK_TIMEOUT: Final = 2.0
+
 #: A lease that ends within this time, and within a fifth of its duration, is about to end.
 SOON: Final = timedelta(minutes=5)
 
@@ -133,6 +136,24 @@ class Keeper:
                 return
         action()
 
+    def why_gone(self) -> str | None:
+        """Why the exporter cannot be reached, as the controller has it; None when the lease is not the reason."""
+        if self.ended is not None:
+            return f"lease {self.lease.name} {self.ended}"
+        try:
+            lease = self._lab.get_lease(self.lease.name, ASK_TIMEOUT)
+        except (ControllerUnreachable, ValueError):  # the latter when the channel is closed: all is over
+            return None
+        except JumpstarterException as error:
+            return str(error)
+        reason = self._why_over(lease)
+        return None if reason is None else f"lease {lease.name} {reason}"
+
+    def _why_over(self, lease: Lease) -> str | None:
+        if lease.client != self._lab.name:
+            return f"was transferred to {lease.client}"
+        return lease.failure
+
     def _run(self) -> None:
         backoff = Backoff()
         while not self._closed.is_set() and self.ended is None:
@@ -163,11 +184,9 @@ class Keeper:
             self._told = ""  # the next outage is told again
         if notice:
             self._tell(notice)
-        if lease.client != self._lab.name:
-            self.transferred = True
-            self._end(f"was transferred to {lease.client}")
-        elif lease.failure is not None:
-            self._end(lease.failure)
+        self.transferred = lease.client != self._lab.name
+        if (reason := self._why_over(lease)) is not None:
+            self._end(reason)
 
     def _end(self, reason: str) -> None:
         with self._lock:

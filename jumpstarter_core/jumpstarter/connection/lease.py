@@ -23,6 +23,7 @@ import grpc
 
 from jumpstarter.client.lab import Exporter, Lab, Lease
 from jumpstarter.common.enums import LogSource
+from jumpstarter.common.errors import explained_by
 from jumpstarter.common.exceptions import JumpstarterException
 from jumpstarter.common.interrupts import Flag
 
@@ -30,7 +31,7 @@ from .controller import controller
 from .holding import LeaseRequest, holding, unclaim
 from .keeping import SOON, Keeper
 from .passage import find_passage
-from .progress import ProgressLine, Report
+from .progress import ProgressLine, Repeating, Report
 from .readiness import AfterLeaseHookFailed, end_session, patient_status, status_of, wait_until_ready
 from .tunnel import Tunnel, tunnel
 
@@ -46,6 +47,12 @@ OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
+
+
+#: Seconds without an answer of the exporter of a new lease, after which another one is asked for if it is offline.
+GONE_AFTER: Final = 5.0
+#: Exporters that are tried.
+ATTEMPTS: Final = 5
 
 
 @dataclass
@@ -184,16 +191,10 @@ def lease(
     from jumpstarter.client.logs import follow
 
     notify = notify or ProgressLine(terminal=False)
-    limit_retry = config.leases.retry_timeout if request.retry_timeout is None else request.retry_timeout
     with ExitStack() as stack:
-        kept = stack.enter_context(keep_lease(config, request, progress=progress, notify=notify))
+        reached = _reach(stack, config, request, share, progress, notify)
+        kept, way, stub, status = reached.kept, reached.way, reached.stub, reached.status
         keeper, held = kept.keeper, kept.keeper.lease
-        timeout = config.leases.dial_timeout
-        passage = find_passage(kept.lab, held.name, timeout)
-        way = stack.enter_context(tunnel(config, held.name, timeout, passage, OPTIONS, share=share))
-        stub = stack.enter_context(_stub(way))
-        status = patient_status(stub, limit_retry, lambda: way.problem, lambda: keeper.ended)
-        status()  # from here on there is an exporter whose log can be followed
         log = stack.enter_context(follow(stub, show_all=all_logs, quiet=True))
         stack.enter_context(_session(stub, kept.owned, keeper, notify, log))
         yield Leased(
@@ -207,6 +208,87 @@ def lease(
             _keeper=keeper,
             _way=way,
         )
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A leased exporter that answers; `status` is its status, with patience."""
+
+    kept: Kept
+    way: Tunnel
+    stub: Any
+    status: Callable[[], Any]
+
+
+class _Gone(Exception):
+    """Raised when the exporter of a new lease has gone before it could be used."""
+
+
+def _reach(
+    stack: ExitStack,
+    config: ClientConfigV1Alpha1,
+    request: LeaseRequest,
+    share: bool,
+    progress: Report | None,
+    notify: Report,
+) -> _Reached:
+    """Have the lease and an answer of its exporter, both kept by *stack*; from another exporter when that of a lease has gone."""
+    for attempt in range(1, ATTEMPTS + 1):
+        with ExitStack() as trying:
+            kept = trying.enter_context(keep_lease(config, request, progress=progress, notify=notify))
+            try:
+                found = _reached(trying, config, request, kept, share, notify, last=attempt == ATTEMPTS)
+            except _Gone as gone:
+                notify(f"{gone}: giving its lease back, and asking for another")
+                continue
+            stack.enter_context(trying.pop_all())
+            return found
+    raise AssertionError("unreachable")
+
+
+def _reached(
+    stack: ExitStack,
+    config: ClientConfigV1Alpha1,
+    request: LeaseRequest,
+    kept: Kept,
+    share: bool,
+    notify: Report,
+    *,
+    last: bool,
+) -> _Reached:
+    keeper, held = kept.keeper, kept.keeper.lease
+    timeout = config.leases.dial_timeout
+    limit_retry = config.leases.retry_timeout if request.retry_timeout is None else request.retry_timeout
+    replaceable = kept.owned and not request.exporter_name and not last
+    looked, waiting = 0.0, stack.enter_context(Repeating(notify))
+
+    def lost_for(seconds: float, why: str) -> None:
+        nonlocal looked
+        if waiting.over or seconds < GONE_AFTER or seconds - looked < 1:
+            return
+        looked = seconds
+        if replaceable and _is_offline(kept.lab, held.exporter):
+            raise _Gone(f"Exporter {held.exporter} went away before it could be used")
+        waiting.update(f"Waiting for exporter {held.exporter} to answer: {why}")
+
+    passage = find_passage(kept.lab, held.name, timeout)
+    way = stack.enter_context(
+        tunnel(config, held.name, timeout, passage, OPTIONS, share=share, explain=keeper.why_gone)
+    )
+    stack.enter_context(explained_by(keeper.why_gone))
+    stub = stack.enter_context(_stub(way))
+    status = patient_status(stub, limit_retry, lambda: way.problem, lambda: keeper.ended, lost_for)
+    status()  # from here on there is an exporter whose log can be followed
+    waiting.stop()
+    return _Reached(kept, way, stub, status)
+
+
+def _is_offline(lab: Lab, exporter: str) -> bool:
+    """Whether the controller knows that the exporter has gone."""
+    try:
+        return not lab.get_exporter(exporter).online
+    except JumpstarterException:
+        return False
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Repeating:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self.stop()
 
     def __call__(self, text: str) -> None:
         """Report *text*, now and from now on."""
@@ -71,6 +71,20 @@ class Repeating:
         self._report(text)
         if self._thread is None:
             self._thread = start_thread(self._repeat, name="jumpstarter-waiting")
+
+    def update(self, text: str) -> None:
+        """Report *text* if it is not what was reported last."""
+        if text != self._text:
+            self(text)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has been stopped."""
+        return self._over.is_set()
+
+    def stop(self) -> None:
+        """Report nothing more."""
+        self._over.set()
 
     def _repeat(self) -> None:
         while not self._over.wait(AGAIN if monotonic() - self._since < 60 else 2 * AGAIN):

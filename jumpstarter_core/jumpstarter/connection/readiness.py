@@ -83,11 +83,16 @@ def _hook_warning(message: str) -> str:
 
 
 def patient_status(
-    stub: Any, retry_timeout: float, problem: Callable[[], str | None], over: Callable[[], str | None]
+    stub: Any,
+    retry_timeout: float,
+    problem: Callable[[], str | None],
+    over: Callable[[], str | None],
+    lost_for: Callable[[float, str], object] = lambda seconds, why: None,
 ) -> Callable[[], Any]:
     """A *status* for `wait_until_ready` that bears with an exporter that cannot be reached for *retry_timeout* seconds in a row.
 
-    *problem* says what is known about the reason, *over* why there is nothing to wait for any more (else None). Raises
+    *problem* says what is known about the reason, *over* why there is nothing to wait for any more (else None). *lost_for* is
+    called after every attempt, with the seconds for which it cannot be reached and why, and may end the wait. Raises
     ExporterUnreachableError, LeaseError, ExporterNotReady when a hook failed before anybody could connect.
     """
     lost: float | None = None
@@ -108,6 +113,7 @@ def patient_status(
                     raise ExporterUnreachableError(
                         f"the leased exporter cannot be reached: {why}; look at its log, or take another one"
                     ) from None
+                lost_for(time.monotonic() - lost, problem() or connection_error(error).message)
                 time.sleep(POLL_INTERVAL)
             else:
                 lost = None

@@ -6,10 +6,10 @@ All tunnels of a process run on one event loop in a thread of its own: gRPC's co
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jumpstarter.common.portal import LazyPortal
 from jumpstarter.common.tempfile import TemporarySocket
@@ -61,10 +61,12 @@ def tunnel(
     options: Sequence[tuple[str, Any]],
     *,
     share: bool = False,
+    explain: Callable[[], str | None] = lambda: None,
 ) -> Generator[Tunnel]:
     """A tunnel to the exporter of *lease*, by its *passage* if there is one that opens.
 
     With *share* it has also a socket whose users have one connection together. *options* are those of the passage's channels.
+    *explain* may say, on a thread, why the exporter cannot be reached.
     """
     from jumpstarter.common.grpc import close_channel
 
@@ -72,7 +74,7 @@ def tunnel(
         path = str(stack.enter_context(TemporarySocket()))
         shared = str(stack.enter_context(TemporarySocket())) if share else ""
         portal = stack.enter_context(_loop())
-        running = _running(config, lease, dial_timeout, path, passage, options, shared)
+        running = _running(config, lease, dial_timeout, path, passage, options, shared, explain)
         way = stack.enter_context(portal.wrap_async_context_manager(running))
         if way.passage is not None and not share:
             way.first = way.passage.opened(options)
@@ -92,6 +94,7 @@ async def _running(
     passage: Passage | None,
     options: Sequence[tuple[str, Any]],
     shared: str,
+    explain: Callable[[], str | None],
 ) -> AsyncGenerator[Tunnel]:
     import grpc
     from jumpstarter_protocol import jumpstarter_pb2_grpc
@@ -112,8 +115,16 @@ async def _running(
             channel = await passage.aio_opened((*OPTIONS, *options)) if passage is not None else None
             if channel is None:
                 passage, channel = None, grpc.aio.insecure_channel(f"unix:{path}", options=OPTIONS)
-            await stack.enter_async_context(proxying(channel, shared))
+            await stack.enter_async_context(proxying(channel, shared, explain))
         yield Tunnel(path, shared, dialer, passage)
+
+
+#: A cut is noticed within half a minute, also while a slow line is busy with data.
+ALIVE: Final[dict[str, Any]] = {
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.http2.ping_timeout_ms": 20_000,
+}
 
 
 class Channels:
@@ -121,7 +132,7 @@ class Channels:
 
     def __init__(self, tls: Any, options: Mapping[str, Any]) -> None:
         self._tls = tls
-        self._options = {**RECONNECTING, **options}
+        self._options = {**RECONNECTING, **ALIVE, **options}
         self._open: dict[str, Any] = {}
 
     async def get(self, endpoint: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +43,7 @@ class Journal:
         self.commits: list[Draft] = []
         self.broken_by: set[str] = set()
         self.held: asyncio.Event | None = None
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def load(self) -> Records:
         return self.records
@@ -58,6 +59,8 @@ class Journal:
         return None
 
     async def ended_leases(self) -> Sequence[Lease]:
+        if self.meanwhile is not None:
+            await self.meanwhile()
         return []
 
     async def audit(self, limit: int) -> Sequence[AuditEntry]:
@@ -232,3 +235,16 @@ async def test_lease_that_holds_a_board_is_known_after_a_start(journal: Journal)
         holder = lab.holder("board")
         assert holder is not None
         assert holder.name == "one"
+
+
+async def test_lease_that_ends_while_ended_ones_are_read_is_listed(journal: Journal) -> None:
+    async with Lab(journal) as lab:
+        await lab.change(create("before"))
+
+        async def end() -> None:
+            await lab.change(create("during"))
+            for name in ("before", "during"):
+                await lab.change(lambda draft, name=name: leasing.release(draft, name, "test"))  # type: ignore[misc]
+
+        journal.meanwhile = end
+        assert {lease.name for lease in await lab.leases(ended=True)} == {"before", "during"}

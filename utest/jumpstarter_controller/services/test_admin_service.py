@@ -132,7 +132,7 @@ async def test_anyones_lease_can_be_ended_and_transferred(lab: TestLab) -> None:
     assert (await admin.ask(admin.admin.TransferLease, request)).client == f"{ROOT}/clients/bob"
     end = lab_pb2.EndLeaseRequest(name=lease.name)
     ended = await admin.ask(admin.admin.EndLease, end)
-    assert ended.conditions[-1].message == "an administrator ended the lease"
+    assert ended.conditions[-1].message == "ended by administrator admin"
     assert "has ended already" in (await refusal(admin.ask(admin.admin.EndLease, end)))[1]
 
 

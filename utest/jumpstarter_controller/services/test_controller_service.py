@@ -378,7 +378,7 @@ async def test_release_after_a_failed_hook_says_what_failed(board: ExporterPeer,
         board.controller.ReleaseLease, jumpstarter_pb2.ReleaseLeaseRequest(name=lease.name.split("/")[-1])
     )
     ended = await alice.ask(alice.clients.GetLease, client_pb2.GetLeaseRequest(name=lease.name))
-    assert ended.conditions[-1].message == "the exporter released the lease: beforeLease hook timed out"
+    assert ended.conditions[-1].message == "released by its exporter: beforeLease hook timed out"
 
 
 async def test_release_by_client_and_exporter(lab: TestLab, board: ExporterPeer, alice: ClientPeer) -> None:
