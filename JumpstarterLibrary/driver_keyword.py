@@ -79,17 +79,20 @@ class DriverKeyword:
         values = bind(self.name, self.signature, args, named)
         extra = {a.name: values.pop(a.name, a.default) for a in self.signature.extra}
         positional, named = for_client(self.signature, self._for_client(values))
-        self._adapter._before(self.method.name)
-        if self.signature.kind is Kind.STREAM:
-            timeout = self._adapter._context.timeouts.seconds(extra.get("timeout"))
-            client, count = self._adapter._client, extra.get("count")
-            result = collect(
-                client, self._call, positional, named, count=count, timeout=timeout, what=self.name
-            )
-        else:
-            result = self._call(*positional, **named)
-        self._adapter._after(self.method.name)
-        return result
+        try:
+            self._adapter._before(self.method.name)
+            result = self._called(positional, named, extra)
+            self._adapter._after(self.method.name)
+            return result
+        finally:
+            self._adapter._left(self.method.name)
+
+    def _called(self, positional: list[Any], named: dict[str, Any], extra: dict[str, Any]) -> Any:
+        if self.signature.kind is not Kind.STREAM:
+            return self._call(*positional, **named)
+        timeout = self._adapter._context.timeouts.seconds(extra.get("timeout"))
+        client, count = self._adapter._client, extra.get("count")
+        return collect(client, self._call, positional, named, count=count, timeout=timeout, what=self.name)
 
     def _for_client(self, values: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -71,6 +71,9 @@ class Adapter:
     def _after(self, method: str) -> None:
         """Called after *method* has run without failing."""
 
+    def _left(self, method: str) -> None:
+        """Called when *method* has ended, however it did."""
+
 
 def _caller(client: Any, name: str, signature: Signature) -> Callable[..., Any]:
     if signature.kind is Kind.PROPERTY:

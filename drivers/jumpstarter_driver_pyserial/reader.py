@@ -38,25 +38,25 @@ class SerialReadTimeout(SerialReadError, TimeoutError):
 class SerialReader:
     """Reads a stream in the background, so that nothing is lost between calls.
 
-    Streams may come and go (`attach`, `detach`); what they said stays in order until it is read.
+    Streams may come and go (`attach`, `detach`); what they said stays in order in `unread` until it is read.
     """
 
     def __init__(self, warn: Callable[[str], object]) -> None:
         self._warn = warn
-        self._unread = Unread(MOST_KEPT)
+        self.unread = Unread(MOST_KEPT)
         self._stream: BlockingStream | None = None
         self._thread: Thread | None = None
 
     @property
     def attached(self) -> bool:
         """True while a stream is read and has not ended."""
-        return self._stream is not None and self._unread.ended is None
+        return self._stream is not None and self.unread.ended is None
 
     def attach(self, stream: BlockingStream) -> None:
         """Read *stream* from now on; it is owned until `detach`."""
         self.detach()
         self._stream = stream
-        self._unread.open()
+        self.unread.open()
         self._thread = start_thread(self._read, stream, name="serial reader")
 
     def detach(self) -> None:
@@ -76,11 +76,11 @@ class SerialReader:
     def take(self, timeout: float) -> bytes:
         """All that is unread; waits up to *timeout* seconds for something, then returns nothing."""
         self._tell_what_was_dropped()
-        return self._unread.take_something(timeout)
+        return self.unread.take_something(timeout)
 
     def take_quiet(self, quiet: float, timeout: float) -> bytes:
         """All that is unread, when nothing came for *quiet* seconds; *timeout* seconds at most."""
-        return self._unread.take_quiet(quiet, timeout)[0]
+        return self.unread.take_quiet(quiet, timeout)[0]
 
     def take_until(self, matcher: Matcher, timeout: float) -> bytes:
         """All that is unread up to and including what *matcher* looks for, waiting up to *timeout* seconds for it.
@@ -90,14 +90,14 @@ class SerialReader:
             SerialReadError: the stream ended before it arrived
         """
         try:
-            return self._unread.take_until(matcher, timeout)
+            return self.unread.take_until(matcher, timeout)
         except NotFound as failure:
             raise _error(failure, matcher, timeout) from None
         finally:
             self._tell_what_was_dropped()
 
     def _tell_what_was_dropped(self) -> None:
-        dropped = self._unread.take_untold()
+        dropped = self.unread.take_untold()
         if dropped:
             self._warn(f"serial output was not read for long: its oldest {dropped} bytes are dropped")
 
@@ -107,13 +107,13 @@ class SerialReader:
         failure = ""
         try:
             while True:
-                self._unread.append(stream.receive())
+                self.unread.append(stream.receive())
         except (EndOfStream, ClosedResourceError):
             pass
         except (BrokenResourceError, JumpstarterException) as error:
             failure = str(error)
         finally:
-            self._unread.end(failure)
+            self.unread.end(failure)
 
 
 def _error(failure: NotFound, matcher: Matcher, timeout: float) -> SerialReadError:

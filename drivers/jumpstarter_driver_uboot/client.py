@@ -14,9 +14,10 @@ from jumpstarter_driver_composite.client import CompositeClient
 if TYPE_CHECKING:
     from .common import DhcpInfo
     from .console import Prompt
+    from .line import Line
 
-# Seconds of silence that end what a line had kept from before.
-_QUIET = 0.1
+# Seconds of silence that end what a line had kept from before, and how long that may go on.
+_QUIET, _QUIET_TIMEOUT = 0.1, 5.0
 
 __all__ = ["UbootConsoleClient"]
 
@@ -30,41 +31,98 @@ class UbootConsoleClient(CompositeClient):
     """
 
     _console: Prompt | None = field(default=None, init=False, repr=False)
+    _held: Line | None = field(default=None, init=False, repr=False)
+    _said: bytes = field(default=b"", init=False, repr=False)
 
     @property
     def prompt(self) -> str:
         """The prompt to expect, from the exporter's configuration."""
         return str(self.call("get_prompt"))
 
+    @property
+    def autoboot_stop(self) -> str:
+        """What stops the countdown, from the exporter's configuration."""
+        from jumpstarter.client.core import DriverMethodNotImplemented
+
+        from .common import DEFAULT_STOP
+
+        try:
+            return str(self.call("get_autoboot_stop"))
+        except DriverMethodNotImplemented:
+            return DEFAULT_STOP
+
     @contextmanager
-    def reboot_to_console(self, *, debug: bool = False, retries: int = 100) -> Iterator[None]:
+    def reboot_to_console(
+        self, *, debug: bool = False, retries: int = 100, stop: str | None = None
+    ) -> Iterator[None]:
         """Power cycle the board, stop its countdown and hold U-Boot at its prompt while the context lasts.
 
-        *debug* shows the console on standard error. *retries* is how many times a key is pressed, each
-        followed by half a second of waiting for the prompt. The board stays on at the end. Raises
-        `UbootTimeout` when no prompt comes.
+        A serial port that comes with the board's power is waited for.
+
+        Args:
+            debug: show the console on standard error
+            retries: how many times what stops the countdown is typed, each followed by half a second of waiting for the prompt
+            stop: what stops the countdown: a key (`ctrl-c`, `esc`, `space`, `enter`, `tab`), or the word or password that
+                U-Boot asks for; by default what the exporter's configuration says
+
+        The board stays on at the end. Raises `UbootTimeout` when no prompt comes.
         """
+        from .common import typed
+
+        key = typed(stop or self.autoboot_stop)
+        with self._line(debug) as line:
+            self.logger.info("Power cycling the board and waiting for the U-Boot prompt %r", self.prompt)
+            # Off before the line is opened, on after: what comes from the line is of this boot alone.
+            self.power.off()
+            _open_if_there(line)
+            self.power.on()
+            with self._holding(line, retries, key):
+                yield
+
+    @contextmanager
+    def take_console(self, *, debug: bool = False, retries: int = 10) -> Iterator[None]:
+        """Hold U-Boot at the prompt where it is already, while the context lasts; the board is not power cycled.
+
+        *debug* shows the console on standard error. *retries* is how many times Ctrl-C is typed, each followed by half a
+        second of waiting for the prompt. Raises `UbootTimeout` when no prompt comes.
+        """
+        from .console import INTERRUPT
+
+        with self._line(debug) as line, self._holding(line, retries, INTERRUPT):
+            yield
+
+    def take_said(self) -> bytes:
+        """All that the console has said since this was last asked, at the prompt and before it."""
+        before, self._said = self._said, b""
+        return before + (b"" if self._held is None else self._held.take_said())
+
+    @contextmanager
+    def _line(self, debug: bool) -> Iterator[Line]:
         from .common import UbootError
+        from .line import MOST_KEPT, Line
+
+        if self._held is not None:
+            raise UbootError("U-Boot's console is in use already; leave its context first")
+        show = _on_stderr if debug else None
+        with Line(self.serial.stream, show) as line:
+            self._held = line
+            try:
+                yield line
+            finally:
+                self._said = (self._said + line.take_said())[-MOST_KEPT:]
+                self._held = None
+
+    @contextmanager
+    def _holding(self, line: Line, retries: int, key: str) -> Iterator[None]:
         from .console import Prompt
 
-        if self._console is not None:
-            raise UbootError("reboot_to_console is in use already; leave its context first")
-        prompt = self.prompt
-        self.logger.info("Power cycling the board and waiting for the U-Boot prompt %r", prompt)
-        # Off before the line is opened, on after: what comes from the line is of this boot alone.
-        self.power.off()
-        with self.serial.pexpect() as session:
-            _discard(session)
-            session.delaybeforesend = None
-            session.logfile_read = _ConsoleOnStderr() if debug else None
-            self.power.on()
-            console = Prompt(session, prompt)
-            console.catch(retries)
-            self._console = console
-            try:
-                yield
-            finally:
-                self._console = None
+        console = Prompt(line, self.prompt)
+        console.catch(retries, key)
+        self._console = console
+        try:
+            yield
+        finally:
+            self._console = None
 
     def run_command(self, cmd: str, timeout: int = 60, *, _internal_log: bool = True) -> bytes:
         """Run *cmd* and return what it wrote, as it came.
@@ -150,9 +208,11 @@ class UbootConsoleClient(CompositeClient):
             "--timeout", type=click.IntRange(min=1), default=60, show_default=True, help="Seconds a command."
         )
         @click.argument("commands", metavar="COMMAND...", nargs=-1, required=True)
-        def run(commands: tuple[str, ...], debug: bool, retries: int, timeout: int) -> None:
+        @click.option("--no-reboot", is_flag=True, help="Take the prompt that is there.")
+        def run(commands: tuple[str, ...], debug: bool, retries: int, timeout: int, no_reboot: bool) -> None:
             """Reboot to U-Boot and run each COMMAND at its prompt; stops at the first that fails"""
-            with self.reboot_to_console(debug=debug, retries=retries):
+            enter = self.take_console if no_reboot else self.reboot_to_console
+            with enter(debug=debug, retries=retries):
                 for command in commands:
                     for line in self.run_command_checked(command, timeout):
                         click.echo(line)
@@ -180,30 +240,27 @@ class UbootConsoleClient(CompositeClient):
         return int(found[1])
 
 
-class _ConsoleOnStderr:
-    """Where pexpect copies the console: standard output is for results."""
+def _on_stderr(data: bytes) -> None:
+    """Show the console: standard output is for results."""
+    import sys
 
-    def write(self, data: bytes) -> None:
-        import sys
-
-        sys.stderr.write(data.decode(errors="replace"))
-
-    def flush(self) -> None:
-        import sys
-
-        sys.stderr.flush()
+    sys.stderr.write(data.decode(errors="replace"))
+    sys.stderr.flush()
 
 
-def _discard(session: object) -> None:
-    """Drop what the line had kept from before the board was switched off."""
-    import pexpect
+def _open_if_there(line: Line) -> None:
+    """Open the line of a board that is off, and drop what it had kept from before.
 
-    read = session.read_nonblocking  # type: ignore[attr-defined]
+    A line that comes with the board's power is not there yet.
+    """
+    from jumpstarter.client.core import DriverError
+
     try:
-        while True:
-            read(size=65536, timeout=_QUIET)
-    except (pexpect.TIMEOUT, pexpect.EOF):
+        line.open()
+    except DriverError:
         return
+    line.text.take_quiet(_QUIET, _QUIET_TIMEOUT)
+    line.take_said()
 
 
 def _checked_name(key: str) -> str:

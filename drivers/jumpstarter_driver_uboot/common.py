@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from jumpstarter.common.exceptions import JumpstarterException
 
 DEFAULT_PROMPT = "=>"
+DEFAULT_STOP = "ctrl-c"
+
+KEYS = {"ctrl-c": "\x03", "esc": "\x1b", "escape": "\x1b", "space": " ", "enter": "\r", "tab": "\t"}
+"""Names of keys that may stop the countdown."""
+
+
+def typed(stop: str) -> str:
+    """What is typed to stop the countdown: the key that *stop* names, or *stop* itself, a word or a password."""
+    return KEYS.get(stop.lower(), stop)
 
 
 class UbootError(JumpstarterException, RuntimeError):
@@ -15,6 +24,10 @@ class UbootError(JumpstarterException, RuntimeError):
 
 class UbootTimeout(UbootError, TimeoutError):
     """Raised when U-Boot does not answer in time."""
+
+
+class LineEnded(UbootError):
+    """Raised when the serial line has ended while U-Boot had it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.driver import Driver, export
 
-from .common import DEFAULT_PROMPT
+from .common import DEFAULT_PROMPT, DEFAULT_STOP
 
 __all__ = ["UbootConsole"]
 
@@ -20,9 +20,12 @@ class UbootConsole(Driver):
 
     Args:
         prompt: U-Boot's command prompt
+        autoboot_stop: what stops the countdown: a key (`ctrl-c`, `esc`, `space`, `enter`, `tab`), or the word or password
+            that U-Boot asks for
     """
 
     prompt: str = DEFAULT_PROMPT
+    autoboot_stop: str = DEFAULT_STOP
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,6 +39,9 @@ class UbootConsole(Driver):
                 f"prompt: found {self.prompt!r}, expected text such as {DEFAULT_PROMPT!r}"
             )
 
+        if not self.autoboot_stop:
+            raise ConfigurationError("autoboot_stop: found '', expected a key such as 'esc', or text")
+
     @classmethod
     def client(cls) -> str:
         return "jumpstarter_driver_uboot.client.UbootConsoleClient"
@@ -44,3 +50,8 @@ class UbootConsole(Driver):
     def get_prompt(self) -> str:
         """U-Boot's command prompt."""
         return self.prompt
+
+    @export
+    def get_autoboot_stop(self) -> str:
+        """What stops U-Boot's countdown, as configured."""
+        return self.autoboot_stop

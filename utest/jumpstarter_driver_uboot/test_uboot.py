@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.utils import serve
+from jumpstarter.driver import export
 from jumpstarter_driver_composite.driver import Composite, Proxy
 from jumpstarter_driver_network.driver import TcpNetwork
 from jumpstarter_driver_power.driver import MockPower
@@ -53,6 +55,13 @@ class TestAtThePrompt:
     def test_void_output(self, uboot: Any) -> None:
         assert uboot.run_command("true") == b""
         assert uboot.run_command_checked("true") == []
+
+    def test_answer_without_a_line_end(self, uboot: Any) -> None:
+        assert uboot.run_command("echo -n no end") == b"no end"
+        assert uboot.run_command("echo next").strip() == b"next"
+
+    def test_prompt_within_an_answer_does_not_cut_it(self, uboot: Any) -> None:
+        assert uboot.run_command_checked("echo '=> one'; echo '=>'; echo two") == ["=> one", "=>", "two"]
 
     def test_checked_command_gives_lines(self, uboot: Any) -> None:
         assert uboot.run_command_checked("echo a; echo b c") == ["a", "b c"]
@@ -275,6 +284,116 @@ class TcpSerial(TcpNetwork):
     @classmethod
     def client(cls) -> str:
         return "jumpstarter_driver_pyserial.client.PySerialClient"
+
+
+class Board:
+    """A U-Boot that stops for *stop* only, behind a TCP port that is there while it has power."""
+
+    def __init__(self, stop: bytes, *, at_prompt: bool = False) -> None:
+        self.stop = stop
+        self.at_prompt = at_prompt
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+
+    def start(self) -> None:
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def _serve(self) -> None:
+        with socket.create_server(("127.0.0.1", self.port)) as server:
+            peer, _ = server.accept()
+            with peer:
+                if not self.at_prompt:
+                    peer.sendall(b"U-Boot 2026.01\r\nAutoboot in 3\r\n")
+                    heard = b""
+                    while not heard.endswith(self.stop):
+                        heard += peer.recv(1)
+                    peer.sendall(b"=> ")
+                self._answer(peer)
+
+    @staticmethod
+    def _answer(peer: socket.socket) -> None:
+        line = b""
+        while byte := peer.recv(1):
+            if byte == b"\x03":
+                line = b""
+                peer.sendall(b"<INTERRUPT>\r\n=> ")
+            elif byte == b"\r":
+                words = line.removeprefix(b"echo ").replace(b"$?", b"0")
+                known = line.startswith(b"echo ")
+                peer.sendall(b"\r\n" + (words if known else b"Unknown command") + b"\r\n=> ")
+                line = b""
+            else:
+                line += byte
+                peer.sendall(byte)
+
+
+@dataclass(kw_only=True)
+class BoardPower(MockPower):
+    """The supply of a `Board`: its serial port comes with it."""
+
+    board: Any
+
+    @export
+    async def on(self) -> None:
+        self.board.start()
+
+
+def uboot_on(board: Board, **config: Any) -> UbootConsole:
+    children = {"power": BoardPower(board=board), "serial": PySerial(url=f"socket://127.0.0.1:{board.port}")}
+    return UbootConsole(children=children, **config)
+
+
+@pytest.mark.parametrize(
+    ("stop", "key"), [("esc", b"\x1b"), ("space", b" "), ("s3cret", b"s3cret"), ("ctrl-c", b"\x03")]
+)
+def test_countdown_is_stopped_by_what_is_configured_on_a_line_that_comes_with_the_power(
+    stop: str, key: bytes
+) -> None:
+    with (
+        serve(uboot_on(Board(key), autoboot_stop=stop)) as client,
+        client.reboot_to_console(retries=RETRIES),
+    ):
+        assert client.run_command_checked("echo here") == ["here"]
+
+
+def test_what_stops_the_countdown_may_be_given_with_the_call() -> None:
+    with serve(uboot_on(Board(b"pass"))) as client:
+        with client.reboot_to_console(retries=RETRIES, stop="pass"):
+            assert client.run_command_checked("echo here") == ["here"]
+        said = client.take_said()
+        assert b"Autoboot in 3" in said
+        assert b"here" in said
+
+
+def test_prompt_that_is_there_is_taken_without_a_power_cycle() -> None:
+    board = Board(b"", at_prompt=True)
+    board.start()
+    with serve(uboot_on(board)) as client:
+        with client.take_console(retries=RETRIES):
+            assert client.run_command_checked("echo here") == ["here"]
+        with pytest.raises(UbootError, match="U-Boot is not at its prompt"):
+            client.run_command("echo gone")
+
+
+def test_line_that_never_comes_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    children = {"power": MockPower(), "serial": PySerial(url=f"socket://127.0.0.1:{port}")}
+    with (
+        serve(UbootConsole(children=children)) as client,
+        pytest.raises(
+            UbootTimeout, match=r"after 2 attempts .*the serial line could not be opened: .*refused"
+        ),
+        client.reboot_to_console(retries=2),
+    ):
+        pass
+
+
+def test_void_autoboot_stop_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"autoboot_stop: found ''"):
+        UbootConsole(children={"power": MockPower(), "serial": MockPower()}, autoboot_stop="")
 
 
 @pytest.mark.parametrize("missing", ["power", "serial"])

@@ -24,5 +24,12 @@ The Console Is Held
     Uboot Reboot To Console
     Board Serial Read
 
+The Prompt That Is There Is Taken
+    Uboot Reboot To Console
+    Uboot Leave Console
+    Uboot Take Console
+    ${said}    Uboot Run Command    echo taken over
+    Should Contain    ${said}    taken over
+
 The Prompt Is Not Held
     Uboot Run Command    version

@@ -185,6 +185,14 @@ class Unread:
                 self._changed.wait()
             return self._ended
 
+    def wait_beyond(self, place: int, until: float, *, closed: bool = False) -> None:
+        """Wait until something has come behind *place*, or until *until*. With *closed*, also while no stream is open."""
+        with self._changed:
+            while (
+                self.received <= place and (closed or not self._is_over) and (left := until - monotonic()) > 0
+            ):
+                self._changed.wait(left)
+
     def take(self) -> bytes:
         """All that is unread."""
         with self._changed:
