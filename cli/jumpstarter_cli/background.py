@@ -27,7 +27,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, terminate)
     if request["log_level"]:
         logs.request(request["log_level"])
-    logs.configure("INFO")
+    logs.configure("INFO", times=True)
     try:
         _serve(request, answer)
     except local.AlreadyRunning:

@@ -34,6 +34,7 @@ GC_THRESHOLD = 50_000
 
 def run(make: Callable[[], click.Command], prog_name: str) -> int:
     """Run the command that *make* builds on ``sys.argv`` and return the process's exit code."""
+    _open_closed_streams()
     gc.set_threshold(GC_THRESHOLD)
     atexit.register(gc.freeze)
     try:
@@ -73,6 +74,20 @@ def _leaves(error: BaseException) -> list[BaseException]:
     if not isinstance(error, BaseExceptionGroup):
         return [error]
     return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started without one of its streams (``>&-``) one that leads nowhere.
+
+    Without it the next file or socket that is opened would take its number, and with it what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
 
 
 class _PipeBroken(Exception):

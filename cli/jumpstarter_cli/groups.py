@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
@@ -70,6 +70,7 @@ class Command:
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command), self.target
         refuse_empty(command, ("command", *self.may_be_empty))
+        _uniform(command)
         return command
 
 
@@ -84,6 +85,25 @@ class Group:
 
     def load(self, name: str) -> click.Command:
         return LazyGroup(name, self.commands, help=self.short_help, params=list(self.params()))
+
+
+HELP_OPTIONS: Final = ["-h", "--help"]
+
+#: How a lab is reached: what stands last among the options of a command.
+CONNECTION: Final = ("client_config", "client", "ca", "token_file", "data_dir")
+
+
+def _uniform(command: click.Command) -> None:
+    """-h, defaults in the help, and a command's own options before those that say where the lab is."""
+    command.context_settings = {
+        "help_option_names": HELP_OPTIONS,
+        "show_default": True,
+        **command.context_settings,
+    }
+    if any(param.name in ("client_config", "data_dir") for param in command.params):
+        administers = any(param.name == "data_dir" for param in command.params)
+        last = (*CONNECTION, "endpoint", "namespace") if administers else CONNECTION
+        command.params.sort(key=lambda param: param.name in last and isinstance(param, click.Option))
 
 
 def resolve_name(name: str, known: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> str | None:
@@ -126,6 +146,7 @@ class LazyGroup(click.Group):
         name: the group's name in usage lines.
         sources: the commands, by name.
         aliases: short forms as in `ALIASES`; empty for names that are not ours, as those of drivers.
+        sections: headings of the help, each with its commands; without them they are one list.
     """
 
     def __init__(
@@ -134,14 +155,17 @@ class LazyGroup(click.Group):
         sources: Mapping[str, CommandSource],
         *,
         aliases: Mapping[str, Sequence[str]] = ALIASES,
+        sections: Mapping[str, Sequence[str]] | None = None,
         **attrs: Any,
     ) -> None:
         attrs.setdefault("invoke_without_command", True)
         attrs.setdefault("subcommand_metavar", "COMMAND [ARGS]...")
+        attrs.setdefault("context_settings", {"help_option_names": HELP_OPTIONS})
         super().__init__(name=name, **attrs)
         refuse_empty(self)
         self.sources = dict(sources)
         self.aliases = aliases
+        self.sections = sections or {}
 
     def invoke(self, ctx: click.Context) -> Any:
         result = super().invoke(ctx)
@@ -167,11 +191,11 @@ class LazyGroup(click.Group):
         return resolve_or_fail(self, ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        names = self.list_commands(ctx)
-        if not names:
-            return
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, self.sources[name].short_help) for name in names])
+        width = max(map(len, self.sources), default=0)
+        for title, names in (self.sections or {"Commands": self.list_commands(ctx)}).items():
+            if names:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(width), self.sources[name].short_help) for name in names])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem

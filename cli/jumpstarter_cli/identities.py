@@ -92,19 +92,36 @@ def client_config(
     )
 
 
-def exporter_config(credential: Any, *, insecure: bool) -> ExporterConfigV1Alpha1:
-    """The configuration of an exporter for a new credential; it exports nothing yet."""
+def exporter_config(
+    credential: Any, *, insecure: bool, board: ExporterConfigV1Alpha1 | None = None
+) -> ExporterConfigV1Alpha1:
+    """The configuration of an exporter for a new credential: it exports what *board* does, else nothing yet."""
+    from dataclasses import replace
+
     from jumpstarter.config.common import ObjectMeta
     from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 
     identity = credential.identity
-    return ExporterConfigV1Alpha1(
+    metadata = ObjectMeta(namespace=identity.namespace, name=identity.name)
+    return replace(
+        board or ExporterConfigV1Alpha1(metadata=metadata),
         alias=identity.name,
-        metadata=ObjectMeta(namespace=identity.namespace, name=identity.name),
+        path=None,
+        metadata=metadata,
         endpoint=credential.endpoint,
         token=credential.token,
         tls=_tls(credential, insecure),
     )
+
+
+def board_of(path: str, name: str) -> ExporterConfigV1Alpha1:
+    """What the exporter *name* is to export: the file at *path*, an exporter's or one with ``export:`` alone.
+
+    Raises FileNotFoundError, FileAccessError, ConfigurationError.
+    """
+    from jumpstarter.config.exporter import ExporterConfigV1Alpha1
+
+    return ExporterConfigV1Alpha1.load_path(path, environment=False, name=name)
 
 
 def _tls(credential: Any, insecure: bool) -> Any:

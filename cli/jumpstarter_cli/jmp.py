@@ -6,7 +6,7 @@ import click
 
 from .entry import run
 from .groups import LazyGroup
-from .table import JMP
+from .table import EPILOG, JMP, SECTIONS
 
 
 def make() -> click.Group:
@@ -17,6 +17,8 @@ def make() -> click.Group:
         "jmp",
         JMP,
         help="The Jumpstarter CLI",
+        epilog=EPILOG,
+        sections=SECTIONS,
         callback=lambda: configure(),
         params=[
             level_option(),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .lab_names import complete_selector
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
     from jumpstarter.client.lab import Lab
@@ -83,7 +85,13 @@ def complete_client(ctx: click.Context, param: click.Parameter, incomplete: str)
 def selector_option(command: F) -> F:
     """The option ``-l/--selector``: given several times, all of them must be met."""
     return click.option(
-        "-l", "--selector", multiple=True, metavar="SELECTOR", help=SELECTOR_HELP, callback=_join
+        "-l",
+        "--selector",
+        multiple=True,
+        metavar="SELECTOR",
+        help=SELECTOR_HELP,
+        callback=_join,
+        shell_complete=complete_selector,
     )(command)
 
 

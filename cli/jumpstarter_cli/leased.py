@@ -78,6 +78,19 @@ class Wish:
             return active_lease(lab)
 
 
+def _told(leased: Leased, client: str, wish: Wish, *, interactive: bool) -> str:
+    """Which board it is; whoever works in a shell wants its labels, too, and the time that there is."""
+    from .boards import until_text
+
+    text = f"Using {leased.exporter.name}: lease {leased.name} of {client}"
+    if not interactive:
+        return text
+    labels = printable_line(",".join(f"{k}={v}" for k, v in sorted(leased.exporter.labels.items())))
+    extended = leased.owned and wish.duration is None
+    until = "until you leave the shell" if extended else f"until {until_text(leased.lease.ends_at)}"
+    return f"{text}, {until}\nLabels: {labels or 'none'}. 'j' lists what the board can do, 'exit' leaves."
+
+
 def _end_with(leased: Leased, end: Callable[[str], object]) -> None:
     leased.on_end(lambda: end(f"Lease {leased.name} {leased.ended}"))
 
@@ -101,7 +114,7 @@ def leased_shell(
         with lease(config, request, share=True, all_logs=all_logs) as leased:
             if leased.warning:
                 click.echo(f"Warning: {printable_line(leased.warning)}", err=True)
-            logs.note(f"Using {leased.exporter.name}: lease {leased.name} of {config.metadata.name}")
+            logs.note(_told(leased, config.metadata.name, wish, interactive=not command))
             surroundings = Surroundings(
                 host=leased.shared,
                 name=leased.exporter.name,

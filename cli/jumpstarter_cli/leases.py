@@ -24,6 +24,8 @@ def lease_data(lease: Lease) -> dict[str, Any]:
         "effective_begin_time": time_text(lease.effective_begin_time),
         "end_time": time_text(lease.end_time),
         "effective_end_time": time_text(lease.effective_end_time),
+        "expires_at": time_text(lease.ends_at),
+        "status": state(lease),
         "client": lease.client,
         "exporter": lease.exporter,
         "conditions": [
@@ -89,6 +91,17 @@ def remaining_text(lease: Lease) -> str:
         return ""
     left = lease.ends_at - datetime.now(UTC)
     return format_duration(timedelta(seconds=max(round(left.total_seconds()), 0)))
+
+
+#: What is shown of a lease by default: a name of 36 characters leaves no room for more.
+SHORT_HEADINGS = ("NAME", "CLIENT", "EXPORTER", "SELECTOR", "STATUS", "UNTIL")
+
+
+def short_row(lease: Lease) -> tuple[str, ...]:
+    """The columns of `SHORT_HEADINGS`."""
+    from .boards import until_text
+
+    return (*lease_row(lease)[:5], until_text(lease.ends_at))
 
 
 LEASE_HEADINGS = (

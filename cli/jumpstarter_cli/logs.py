@@ -15,6 +15,9 @@ import click
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMAT = "%(levelname)s:%(name)s:%(message)s"
 
+#: In front of it, of processes that run for long.
+TIMES = "%(asctime)s "
+
 #: The environment variable that is 1 where everything is quiet: in the shell of ``jmp -q shell``, and in ``j -q``.
 QUIET = "JMP_QUIET"
 
@@ -57,11 +60,11 @@ class _ForTerminals(logging.Formatter):
         return printable(mask(super().format(record)))
 
 
-def configure(default: str = "WARNING", *, hide: str | None = None) -> None:
+def configure(default: str = "WARNING", *, hide: str | None = None, times: bool = False) -> None:
     """Send log records of at least the level asked for, else *default*, to standard error.
 
     May be called again, by a command whose default differs from its group's. Records of the logger *hide* are
-    left out if the user asked for no level.
+    left out if the user asked for no level. *times*: each line begins with its time.
     """
     root = logging.getLogger()
     level = _requested or default
@@ -75,6 +78,8 @@ def configure(default: str = "WARNING", *, hide: str | None = None) -> None:
         handler.setFormatter(_ForTerminals(FORMAT))
         handler.setLevel(level)
         root.addHandler(handler)
+    if times:
+        handler.setFormatter(logging.Formatter(TIMES + FORMAT))
     if hide and not _requested:
         handler.addFilter(lambda record: record.name != hide)
     # The exporter's log stream has its own handler and wants INFO whatever this terminal shows.

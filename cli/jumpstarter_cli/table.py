@@ -42,7 +42,24 @@ CONFIG_EXPORTER = Group(
     },
 )
 
+#: The help of ``jmp``: what somebody wants to do, and the commands for it.
+SECTIONS = {
+    "Use a board": ("shell", "get", "create", "update", "delete"),
+    "Offer a board": ("run", "local", "exporter", "driver"),
+    "Log in and configure": ("login", "auth", "config", "info"),
+    "Run a lab": ("controller", "router", "admin"),
+    "About jmp": ("help", "completion", "version"),
+}
+
+EPILOG = """\b
+Examples:
+  jmp shell                           a shell with a simulated board, or with the board you have leased
+  jmp shell -l board=rpi4 -- robot .  lease such a board, run the tests, give it back
+  jmp get exporters                   which boards are free, who has the others, until when
+"""
+
 JMP: dict[str, CommandSource] = {
+    "help": Command(f"{COMMANDS}.help:help_", "Show the help of a command."),
     "admin": Group("Administer a lab", ADMIN, _log_level),
     "auth": Group(
         "The token of a client",

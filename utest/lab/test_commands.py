@@ -76,8 +76,8 @@ def test_table_of_leases(clean: World) -> None:
     name = create(clean, *HOUR, "--wait", "60")
     headings, row = clean.ok("get", "leases").splitlines()
     assert headings.split("  ")[0] == "NAME"
-    assert "EXPIRES AT" in headings
-    assert "REMAINING" in headings
+    assert "UNTIL" in headings
+    assert "REMAINING" in clean.ok("get", "leases", "-o", "wide")
     assert row.split()[:5] == [name, "anna", "board", "kind=board", "In-Use"]
 
 
@@ -165,7 +165,7 @@ def test_exporters_with_everything(clean: World) -> None:
     rows = {line.split()[0]: line for line in text.splitlines()}
     assert rows["NAME"].split()[:5] == ["NAME", "ONLINE", "STATUS", "LABELS", "LEASED"]
     assert re.search(r"yes +LEASE_READY +kind=board,vendor=acme +anna +In-Use +\d{4}-", rows["board"])
-    assert re.search(r"no +\w+ +kind=other,vendor=acme +Available", rows["other"])
+    assert re.search(r"no +\w+ +kind=other,vendor=acme +Offline", rows["other"])
     items = json.loads(clean.ok("get", "exporters", "--with", "leases", "-l", "kind=board", "-o", "json"))[
         "exporters"
     ]
@@ -202,7 +202,7 @@ def test_disabled_exporters(clean: World) -> None:
         (("create", "lease", "-n", "nope"), 1, "there is no exporter nope"),
         (("create", "lease", "-n", "board", "-l", "kind=other"), 1, "board"),
         (("update", "lease", "nope", "--duration", "1h"), 1, "lease 'nope' not found"),
-        (("update", "lease", "nope"), 2, "give --duration, --begin-time or --to-client"),
+        (("update", "lease", "nope"), 2, "give --duration, --extend, --begin-time or --to-client"),
         (("delete", "lease", "nope"), 1, "lease 'nope' not found"),
         (("shell", "--lease", "nope", "--", "true"), 1, "lease 'nope' not found"),
         (("shell", "--client", "nope", "-l", "a=b", "--", "true"), 1, "nope"),

@@ -19,6 +19,7 @@ from jumpstarter_cli.admin import (
 from jumpstarter_cli.config_target import Target
 from jumpstarter_cli.identities import (
     KINDS,
+    board_of,
     client_config,
     described,
     exporter_config,
@@ -116,6 +117,13 @@ def client(
     metavar="KEY=VALUE",
     help="Label to set, by which clients select the exporter; may be given several times.",
 )
+@click.option(
+    "--export",
+    "export",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="What it exports: a file with `export:`, or another exporter's; its drivers and hooks are taken.",
+)
 @save_option
 @out_option
 @insecure_option
@@ -126,6 +134,7 @@ def exporter(
     access: Access,
     name: str,
     labels: tuple[str, ...],
+    export: str | None,
     save: bool,
     out: Path | None,
     insecure_tls: bool,
@@ -135,14 +144,19 @@ def exporter(
 ) -> None:
     """Create an exporter.
 
-    With --save its configuration is written for `jmp run --exporter NAME`; add drivers to it with
-    `jmp config exporter edit NAME`.
+    With --save its configuration is written for `jmp run --exporter NAME`; its drivers are those of --export, or are
+    added with `jmp config exporter edit NAME`.
     """
+    board = (
+        board_of(export, name) if export else None
+    )  # what is wrong with it is told before anything is created
     wanted = _target("exporter", name, save, out, interactive=not nointeractive)
+    if export and wanted is None:
+        raise click.UsageError("--export is for the configuration: give --save or --out, too.")
     with administrator(access) as admin:
         credential = _create(admin, "exporter", name, labels, oidc_username)
     if wanted is not None:
-        save_config(exporter_config(credential, insecure=insecure_tls), wanted)
+        save_config(exporter_config(credential, insecure=insecure_tls, board=board), wanted)
         wanted.tell(note)
     _print(credential, "exporter", output, wanted)
 

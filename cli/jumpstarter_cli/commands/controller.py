@@ -54,7 +54,7 @@ def run(
     with exit code 128 + n then; leases go on meanwhile. The router is a process of its own: it outlives a controller that
     crashes, and the next one takes it over with all that is open.
     """
-    logs.configure("INFO")
+    logs.configure("INFO", times=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         import jumpstarter_controller.server  # noqa: F401

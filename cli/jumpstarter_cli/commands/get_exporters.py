@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from jumpstarter_cli.boards import HEADINGS, Board
 from jumpstarter_cli.lab import client_options, lab_of, selector_option
+from jumpstarter_cli.lab_names import complete_exporter
 from jumpstarter_cli.leases import exporter_data, lease_data, local_text, state
 from jumpstarter_cli.output import data, output_option, table
+from jumpstarter_cli.watching import follow, named
 
 if TYPE_CHECKING:
-    from jumpstarter.client.lab import Exporter, Lease
+    from click.shell_completion import CompletionItem
+    from jumpstarter.client.lab import Exporter
 
 COLUMNS: Final = ("leases", "online", "status")
+
+
+def complete_columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion for ``--with``: the last of several with commas."""
+    from click.shell_completion import CompletionItem
+
+    before, comma, last = incomplete.rpartition(",")
+    return [CompletionItem(f"{before}{comma}{name}") for name in COLUMNS if name.startswith(last)]
 
 
 def _columns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
@@ -29,7 +41,7 @@ def _columns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 
 
 @click.command
-@client_options
+@click.argument("names", nargs=-1, shell_complete=complete_exporter)
 @selector_option
 @click.option(
     "--with",
@@ -37,42 +49,58 @@ def _columns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
     multiple=True,
     metavar="[leases|online|status]",
     callback=_columns,
-    help="Show more: who leases it, whether it is online, what it does. Several with commas, or several times.",
+    shell_complete=complete_columns,
+    help="Show these columns, as stock Jumpstarter does. Several with commas, or several times.",
 )
+@click.option("-w", "--watch", is_flag=True, help="Go on, and print what changes, until Ctrl+C.")
 @click.option("--show-hidden-labels", is_flag=True, help="Show labels that the lab hides.")
 @click.option(
     "--allow-disabled",
     is_flag=True,
     help="Show exporters that cannot be leased because they are disabled, too.",
 )
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", "wide")
+@client_options
 def exporters(
+    names: tuple[str, ...],
     client: str | None,
     client_config: str | None,
     selector: str,
     columns: frozenset[str],
+    watch: bool,
     show_hidden_labels: bool,
     allow_disabled: bool,
     output: str | None,
 ) -> None:
-    """Display the exporters of the lab."""
+    """Display the exporters of the lab: which are free, who has the others, and until when.
+
+    NAMES are those of exporters to show; without them, all are.
+    """
     with lab_of(client, client_config) as (lab, _):
-        listed = lab.list_exporters(selector, show_hidden_labels=show_hidden_labels)
-        found = [exporter for exporter in listed if allow_disabled or exporter.enabled is not False]
-        leases = (
-            {lease.exporter: lease for lease in lab.list_leases() if lease.ready}
-            if "leases" in columns
-            else {}
-        )
+
+        def boards() -> list[Board]:
+            listed = lab.list_exporters(selector, show_hidden_labels=show_hidden_labels)
+            leases = {lease.exporter: lease for lease in lab.list_leases() if lease.ready}
+            found = [each for each in listed if allow_disabled or names or each.enabled is not False]
+            return named(
+                [Board(each, leases.get(each.name)) for each in found],
+                names,
+                lambda board: board.exporter.name,
+                "exporter",
+            )
+
+        if watch:
+            follow(lambda: [board.row for board in boards()], HEADINGS)
+        found = boards()
     if output == "name":
-        for exporter in found:
-            click.echo(exporter.name)
-    elif output is not None:
-        items = [_data(exporter, leases.get(exporter.name), columns) for exporter in found]
-        click.echo(data({"exporters": items}, output))
+        for board in found:
+            click.echo(board.exporter.name)
+    elif output in ("json", "yaml"):
+        click.echo(data({"exporters": [_data(board, columns) for board in found]}, output))
+    elif columns:
+        click.echo(table(_headings(columns), [_row(board, columns) for board in found]))
     else:
-        rows = [_row(exporter, leases.get(exporter.name), columns) for exporter in found]
-        click.echo(table(_headings(columns), rows))
+        click.echo(table(HEADINGS, [board.row for board in found]))
 
 
 def _headings(columns: frozenset[str]) -> tuple[str, ...]:
@@ -85,7 +113,8 @@ def _headings(columns: frozenset[str]) -> tuple[str, ...]:
     return ("NAME", *more)
 
 
-def _row(exporter: Exporter, lease: Lease | None, columns: frozenset[str]) -> tuple[str, ...]:
+def _row(board: Board, columns: frozenset[str]) -> tuple[str, ...]:
+    exporter, lease = board.exporter, board.lease
     row = [exporter.name]
     if "online" in columns:
         row.append("yes" if exporter.online else "no")
@@ -94,7 +123,7 @@ def _row(exporter: Exporter, lease: Lease | None, columns: frozenset[str]) -> tu
     row.append(",".join(f"{key}={value}" for key, value in sorted(exporter.labels.items())))
     if "leases" in columns:
         row += (
-            ("", "Available", "")
+            ("", board.status, "")
             if lease is None
             else (lease.client, state(lease), local_text(lease.ends_at))
         )
@@ -106,8 +135,8 @@ def _status(exporter: Exporter) -> str:
     return name if exporter.enabled is not False else f"{name} (disabled)"
 
 
-def _data(exporter: Exporter, lease: Lease | None, columns: frozenset[str]) -> dict[str, Any]:
-    item = exporter_data(exporter)
+def _data(board: Board, columns: frozenset[str]) -> dict[str, Any]:
+    item = exporter_data(board.exporter) | board.data
     if "leases" in columns:
-        item["lease"] = None if lease is None else lease_data(lease)
+        item["lease"] = None if board.lease is None else lease_data(board.lease)
     return item

@@ -30,7 +30,13 @@ def info(ctx: click.Context, client: str | None, client_config: str | None, outp
 
     The exit code is 1 when it does not, or refuses the client.
     """
-    config = _config(client, client_config)
+    try:
+        config = _config(client, client_config)
+    except JumpstarterException as error:
+        if output is None:
+            raise
+        click.echo(data({"endpoint": None, "client": None, "problem": str(error)}, output))
+        ctx.exit(1)
     endpoint = os.environ.get("JMP_ENDPOINT") or (config.endpoint if config else None)
     if not endpoint:
         raise ConfigurationError(
@@ -46,10 +52,18 @@ def info(ctx: click.Context, client: str | None, client_config: str | None, outp
         click.echo(data(values, output))
     else:
         for key, value in values.items():
-            click.echo(
-                f"{key.replace('_', ' ').capitalize()}: {'none' if value is None else printable_line(str(value))}"
-            )
+            click.echo(f"{key.replace('_', ' ').capitalize()}: {printable_line(_text(value))}")
     ctx.exit(1 if problem else 0)
+
+
+def _text(value: Any) -> str:
+    """A value for people: `3, 2 online`."""
+    if isinstance(value, dict):
+        number, *more = value.items()
+        return ", ".join([str(number[1]), *(f"{count} {name.replace('_', ' ')}" for name, count in more)])
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "none" if value is None else str(value)
 
 
 def _config(client: str | None, client_config: str | None) -> ClientConfigV1Alpha1 | None:
@@ -128,6 +142,7 @@ def _describe_client(config: ClientConfigV1Alpha1, values: dict[str, Any]) -> st
             exporters, leases = lab.list_exporters(), lab.list_leases()
     except JumpstarterException as error:
         return str(error)
-    values["exporters"] = f"{len(exporters)}, {sum(e.online for e in exporters)} online"
-    values["leases"] = f"{len(leases)}, {sum(lease.client == lab.name for lease in leases)} of this client"
+    values["exporters"] = {"number": len(exporters), "online": sum(e.online for e in exporters)}
+    own = sum(lease.client == lab.name for lease in leases)
+    values["leases"] = {"number": len(leases), "of_this_client": own}
     return None

@@ -17,8 +17,10 @@ from jumpstarter_cli.lab import (
     lab_of,
     selector_option,
 )
-from jumpstarter_cli.leases import LEASE_HEADINGS, lease_data, lease_row
+from jumpstarter_cli.lab_names import complete_exporter, complete_lease
+from jumpstarter_cli.leases import LEASE_HEADINGS, SHORT_HEADINGS, lease_data, lease_row, short_row
 from jumpstarter_cli.output import data, output_option, table
+from jumpstarter_cli.watching import follow, named
 
 if TYPE_CHECKING:
     from jumpstarter.client.lab import Lab, Lease
@@ -27,13 +29,20 @@ if TYPE_CHECKING:
 DEFAULT: Final = "30m"
 
 
+def _show_table(leases: Sequence[Lease], output: str | None) -> None:
+    if output == "wide":
+        click.echo(table(LEASE_HEADINGS, [lease_row(lease) for lease in leases]))
+    else:
+        click.echo(table(SHORT_HEADINGS, [short_row(lease) for lease in leases]))
+
+
 def _show(lease: Lease, output: str | None) -> None:
     if output == "name":
         click.echo(lease.name)
-    elif output is not None:
+    elif output in ("json", "yaml"):
         click.echo(data(lease_data(lease), output))
     else:
-        click.echo(table(LEASE_HEADINGS, [lease_row(lease)]))
+        _show_table([lease], output)
 
 
 def _wait(lab: Lab, request: LeaseRequest, name: str, limit: timedelta) -> Lease:
@@ -59,7 +68,13 @@ def _wait(lab: Lab, request: LeaseRequest, name: str, limit: timedelta) -> Lease
 @click.command
 @client_options
 @selector_option
-@click.option("-n", "--name", metavar="EXPORTER", help="Lease the exporter of this name.")
+@click.option(
+    "-n",
+    "--name",
+    metavar="EXPORTER",
+    help="Lease the exporter of this name.",
+    shell_complete=complete_exporter,
+)
 @duration_option("--duration", default=DEFAULT, show_default=True)
 @click.option(
     "--begin-time", type=MomentType(), metavar="TIME", help="When it begins (ISO 8601); without it: now."
@@ -70,7 +85,7 @@ def _wait(lab: Lab, request: LeaseRequest, name: str, limit: timedelta) -> Lease
 )
 @click.option("--allow-disabled", is_flag=True, help="With --name: also an exporter that is disabled.")
 @duration_option("--wait", metavar="SECONDS", help="Wait until the exporter is there, but not for longer.")
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", "wide")
 def create(
     client: str | None,
     client_config: str | None,
@@ -126,65 +141,85 @@ def create(
 
 
 @click.command
-@client_options
+@click.argument("names", nargs=-1, shell_complete=complete_lease)
 @selector_option
 @click.option("-a", "--all", "all_", is_flag=True, help="Show ended leases, too.")
 @click.option("-A", "--all-clients", is_flag=True, help="Show the leases of all clients.")
+@click.option("-w", "--watch", is_flag=True, help="Go on, and print what changes, until Ctrl+C.")
 @click.option(
     "--tag-filter",
     default="",
     metavar="SELECTOR",
     help="Show leases whose tags meet this, as labels meet a selector.",
 )
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", "wide")
+@client_options
 def get(
+    names: tuple[str, ...],
     client: str | None,
     client_config: str | None,
     selector: str,
     all_: bool,
     all_clients: bool,
+    watch: bool,
     tag_filter: str,
     output: str | None,
 ) -> None:
-    """Display your leases."""
+    """Display your leases.
+
+    NAMES are those of leases to show, whoever's they are, also such as have ended.
+    """
     with lab_of(client, client_config) as (lab, _):
-        found = lab.list_leases(selector, only_active=not all_, tag_filter=tag_filter)
-        leases = [lease for lease in found if all_clients or lease.client == lab.name]
+
+        def leases_now() -> list[Lease]:
+            found = lab.list_leases(selector, only_active=not (all_ or names), tag_filter=tag_filter)
+            mine = [lease for lease in found if all_clients or names or lease.client == lab.name]
+            return named(mine, names, lambda lease: lease.name, "lease")
+
+        if watch:
+            follow(lambda: [short_row(lease) for lease in leases_now()], SHORT_HEADINGS)
+        leases = leases_now()
     if output == "name":
         for lease in leases:
             click.echo(lease.name)
-    elif output is not None:
+    elif output in ("json", "yaml"):
         click.echo(data({"leases": [lease_data(lease) for lease in leases]}, output))
     else:
-        click.echo(table(LEASE_HEADINGS, [lease_row(lease) for lease in leases]))
+        _show_table(leases, output)
 
 
 @click.command
-@click.argument("name")
+@click.argument("name", shell_complete=complete_lease)
 @client_options
 @duration_option("--duration", help="New duration, from the beginning of the lease.")
+@duration_option("--extend", help="Let it last for so much longer than it would.")
 @click.option("--begin-time", type=MomentType(), metavar="TIME", help="When it begins (ISO 8601).")
 @click.option("--to-client", metavar="CLIENT", help="Give the lease to another client.")
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", "wide")
 def update(
     name: str,
     client: str | None,
     client_config: str | None,
     duration: timedelta | None,
+    extend: timedelta | None,
     begin_time: datetime | None,
     to_client: str | None,
     output: str | None,
 ) -> None:
     """Update a lease: its times, or whose it is."""
-    if duration is None and begin_time is None and to_client is None:
-        raise click.UsageError("Nothing to change: give --duration, --begin-time or --to-client.")
+    if duration is None and extend is None and begin_time is None and to_client is None:
+        raise click.UsageError("Nothing to change: give --duration, --extend, --begin-time or --to-client.")
+    if duration is not None and extend is not None:
+        raise click.UsageError("--duration and --extend exclude each other.")
     with lab_of(client, client_config) as (lab, _):
+        if extend is not None:
+            duration = lab.get_lease(name).duration + extend
         lease = lab.update_lease(name, duration=duration, begin_time=begin_time, to_client=to_client)
     _show(lease, output)
 
 
 @click.command
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_lease)
 @client_options
 @selector_option
 @click.option("-a", "--all", "all_", is_flag=True, help="Delete all your leases.")

@@ -66,7 +66,7 @@ def run(
     The controller sends clients and exporters to the routers that its configuration names (router.others). It runs until
     SIGINT or SIGTERM, and ends with exit code 128 + n then.
     """
-    logs.configure("INFO")
+    logs.configure("INFO", times=True)
     try:
         import jwt  # noqa: F401
     except ModuleNotFoundError as error:

@@ -84,7 +84,7 @@ def run(
     if bool(exporter) == bool(exporter_config):
         raise click.UsageError("Specify one of --exporter and --exporter-config.")
     _check_passphrase(passphrase)
-    logs.configure("INFO")
+    logs.configure("INFO", times=True)
     if tls_grpc_listener is None:
         if tls_cert or tls_key or tls_grpc_insecure:
             raise click.UsageError(

@@ -12,6 +12,7 @@ from jumpstarter.connection.ending import GRACE
 from jumpstarter_cli import logs
 from jumpstarter_cli.exporters import exporter_config_option, exporter_option, resolve, serving
 from jumpstarter_cli.lab import client_options, duration_option, selector_option
+from jumpstarter_cli.lab_names import complete_exporter, complete_lease
 from jumpstarter_cli.launch import Surroundings, launch
 
 if TYPE_CHECKING:
@@ -25,10 +26,20 @@ CONTEXT = {"ignore_unknown_options": False, "allow_interspersed_args": False}
 @exporter_option
 @client_options
 @click.option(
-    "--lease", "lease_name", metavar="NAME", help="Use this lease; without it the one that JMP_LEASE names."
+    "--lease",
+    "lease_name",
+    metavar="NAME",
+    shell_complete=complete_lease,
+    help="Use this lease; without it the one that JMP_LEASE names.",
 )
 @selector_option
-@click.option("-n", "--name", metavar="NAME", help="Lease the exporter of this name.")
+@click.option(
+    "-n",
+    "--name",
+    metavar="NAME",
+    shell_complete=complete_exporter,
+    help="Lease the exporter of this name.",
+)
 @duration_option(
     "--duration",
     help="Lease for so long and no longer, such as 30m, 3h30m or 01:30:00; without it for as long as the shell lives.",

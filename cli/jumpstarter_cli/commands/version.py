@@ -34,5 +34,11 @@ def version(output: str | None) -> None:
     else:
         from platform import python_version
 
-        facts = {"package": DISTRIBUTION, "version": product_version(), "pythonVersion": python_version()}
+        # gitVersion is the key that scripts for stock Jumpstarter read.
+        facts = {
+            "gitVersion": f"v{product_version()}",
+            "package": DISTRIBUTION,
+            "version": product_version(),
+            "pythonVersion": python_version(),
+        }
         click.echo(data(facts, output))

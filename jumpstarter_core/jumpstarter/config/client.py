@@ -91,7 +91,7 @@ class ClientConfigV1Alpha1:
     tls: TLSConfigV1Alpha1 = field(default_factory=TLSConfigV1Alpha1)
     token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
-    grpcOptions: dict[str, str | int] = field(  # noqa: N815 - the name in the file
+    grpcOptions: dict[str, str | int | bool] = field(  # noqa: N815 - the name in the file
         default_factory=dict, metadata={"synonyms": ("grpcConfig",)}
     )
     drivers: ClientConfigV1Alpha1Drivers = field(

@@ -27,7 +27,7 @@ from jumpstarter.config.driver_instance import (
 from jumpstarter.config.fields import file_fields, names_of, to_plain
 from jumpstarter.config.files import EXPORTERS, dump, missing_file, write_atomically
 from jumpstarter.config.listing import ConfigList
-from jumpstarter.config.loader import KeyPath, Node, Problems, display_path, read_file
+from jumpstarter.config.loader import Entries, Entry, KeyPath, Node, Problems, display_path, read_file
 from jumpstarter.config.overrides import Overrides, overlay_exporter
 from jumpstarter.config.reading import EXPORTER_KINDS, read_document
 from jumpstarter.config.refs import check_refs
@@ -166,7 +166,7 @@ class ExporterConfigV1Alpha1:
     endpoint: str | None = None
     tls: TLSConfigV1Alpha1 = field(default_factory=TLSConfigV1Alpha1)
     token: str | None = field(default=None, repr=False)
-    grpcOptions: dict[str, str | int] = field(  # noqa: N815 - the name in the file
+    grpcOptions: dict[str, str | int | bool] = field(  # noqa: N815 - the name in the file
         default_factory=dict, metadata={"synonyms": ("grpcConfig",)}
     )
     description: str | None = None
@@ -232,8 +232,9 @@ class ExporterConfigV1Alpha1:
         alias: str | None = None,
         check_drivers: bool = True,
         environment: bool = True,
+        name: str | None = None,
     ) -> ExporterConfigV1Alpha1:
-        """Read the file at *path*.
+        """Read the file at *path*. With *name* it need not have metadata: it is the name then.
 
         *check_drivers* imports the driver classes and checks each ``config`` against its class; without, only
         the form of the file is checked. Without *environment* the file is read exactly as it stands.
@@ -247,6 +248,8 @@ class ExporterConfigV1Alpha1:
             raise missing_file(path, "exporter config") from None
         problems = Problems(display_path(path), check_drivers)
         root = read_document(text, EXPORTER_KINDS, problems)
+        if name is not None and root.get("metadata") is None:
+            root.put("metadata", Node(Entries([Entry("name", "name", 0, Node(name, 0, raw=name))]), 0))
         overrides = overlay_exporter(root, problems) if environment else Overrides()
         values = convert_fields(cls, root, (), problems)
         check_refs(values.get("export", {}), problems)

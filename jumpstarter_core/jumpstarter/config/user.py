@@ -79,9 +79,14 @@ class UserConfigV1Alpha1:
         Raises FileNotFoundError without either, FileAccessError, or ConfigurationError with all problems.
         """
         candidates = (cls.user_path(), system_config_home() / FILE_NAME)
-        path = next((each for each in candidates if each.is_file()), None)
-        if path is None:
-            raise missing_file(candidates[0], "user config")
+        return cls.from_file(next((each for each in candidates if each.is_file()), candidates[0]))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> UserConfigV1Alpha1:
+        """Read the file at *path*. Raises as `load` does."""
+        path = Path(path)
+        if not path.is_file():
+            raise missing_file(path, "user config")
         problems = Problems(display_path(path))
         values = convert_fields(cls, read_document(read_file(path), USER_KINDS, problems), (), problems)
         problems.raise_if_any()

@@ -1,0 +1,59 @@
+"""What every command has in common: -h, help, closed streams, the order of options."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Cli
+
+
+@pytest.mark.parametrize(
+    "command", ["", "shell", "get", "get exporters", "admin create exporter", "config validate"]
+)
+def test_short_help_option(cli: Cli, command: str) -> None:
+    words = command.split()
+    assert cli.ok("jmp", *words, "-h") == cli.ok("jmp", *words, "--help") == cli.ok("jmp", "help", *words)
+
+
+def test_help_of_what_does_not_exist(cli: Cli) -> None:
+    result = cli.jmp("help", "shel")
+    assert result.code == 2
+    assert "did you mean 'shell'?" in result.error
+
+
+def test_help_groups_commands_and_has_examples(cli: Cli) -> None:
+    out = cli.ok("jmp", "--help")
+    assert "Use a board:" in out and "Run a lab:" in out and "Examples:" in out
+
+
+def test_own_options_come_before_those_of_the_connection(cli: Cli) -> None:
+    out = cli.ok("jmp", "create", "lease", "--help")
+    assert out.index("--duration") < out.index("--client-config")
+    assert "[default: 30m]" in out
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("jmp get exporters", 1), ("jmp version", 0), ("jmp --help", 0), ("jmp nonsense", 2), ("j", 1)],
+)
+def test_closed_streams_change_no_exit_code(cli: Cli, closed: str, command: str, code: int) -> None:
+    result = cli.run("sh", "-c", f"{command} {closed}")
+    assert result.code == code
+    assert "Traceback" not in result.err
+    assert "AttributeError" not in result.err
+
+
+def test_version_has_the_key_of_stock_jumpstarter(cli: Cli) -> None:
+    facts = json.loads(cli.ok("jmp", "version", "-o", "json"))
+    assert facts["gitVersion"] == f"v{facts['version']}"
+
+
+def test_info_in_json_is_json_also_without_a_client(cli: Cli) -> None:
+    result = cli.jmp("info", "-o", "json")
+    assert result.code == 1
+    assert json.loads(result.out)["problem"]
