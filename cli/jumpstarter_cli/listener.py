@@ -89,7 +89,8 @@ def _check_pair(cert: str, key: str) -> None:
     try:
         _serving(cert, key)
     except ssl.SSLError as error:
-        if "MISMATCH" in str(error.reason):
+        # The second is what OpenSSL says of a key of another kind.
+        if "MISMATCH" in str(error.reason) or error.reason == "NO_CERTIFICATE_ASSIGNED":
             raise _wrong(KEY, f"the key in {key} does not belong to the certificate in {cert}") from None
         raise _wrong(KEY, f"{key}: its key cannot be used ({_said(error)})") from None
 

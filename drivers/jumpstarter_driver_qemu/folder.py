@@ -13,16 +13,24 @@ import stat
 import tempfile
 from pathlib import Path
 
+from jumpstarter.common.tempfile import short_folder
+
 _PREFIX = "jumpstarter-qemu-"
 _LOCK = "lock"
+#: Bytes of the longest name of a socket below the folder for temporary files.
+_ROOM = len(f"/{_PREFIX}12345678/console.sock")
 
 
 class BoardFolder:
-    """A new folder in the system's place for temporary files (TMPDIR); `close` removes it."""
+    """A new folder in the system's place for temporary files (TMPDIR); `close` removes it.
+
+    It is in another place when sockets would not fit below that one. Raises FileAccessError when none will do.
+    """
 
     def __init__(self) -> None:
-        remove_abandoned(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        base = short_folder(_ROOM)
+        remove_abandoned(base)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
         self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 

@@ -14,6 +14,7 @@ from jumpstarter_cli.exporters import exporter_config_option, exporter_option, r
 from jumpstarter_cli.lab import client_options, duration_option, selector_option
 from jumpstarter_cli.lab_names import complete_exporter, complete_lease
 from jumpstarter_cli.launch import Surroundings, launch
+from jumpstarter_cli.once import Once
 
 if TYPE_CHECKING:
     from jumpstarter_cli.leased import Wish
@@ -57,7 +58,9 @@ CONTEXT = {"ignore_unknown_options": False, "allow_interspersed_args": False}
 @click.option("--exporter-logs", is_flag=True, help="Show what the exporter and its drivers log.")
 @click.option("--tls-grpc", metavar="HOST:PORT", help="Connect to an exporter that runs in direct mode.")
 @click.option("--tls-grpc-insecure", is_flag=True, help="The exporter in direct mode serves without TLS.")
-@click.option("--passphrase", envvar="JMP_GRPC_PASSPHRASE", help="Passphrase of the exporter in direct mode.")
+@click.option(
+    "--passphrase", cls=Once, envvar="JMP_GRPC_PASSPHRASE", help="Passphrase of the exporter in direct mode."
+)
 @click.argument("command", nargs=-1)
 @click.pass_context
 def shell(

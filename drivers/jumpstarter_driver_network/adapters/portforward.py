@@ -101,8 +101,11 @@ class UnixPortforwardAdapter(Adapter[Path]):
     def _private_path(self) -> Path:
         import tempfile
 
-        # Unix socket paths hold about 100 bytes, so the place is chosen short. mkdtemp gives mode 0700.
+        from jumpstarter.common.tempfile import short_folder
+
+        # mkdtemp gives mode 0700.
         runtime = os.environ.get("XDG_RUNTIME_DIR")
-        place = runtime if runtime and os.access(runtime, os.W_OK) and len(runtime) < 60 else None
+        fits = runtime and os.access(runtime, os.W_OK) and len(os.fsencode(runtime)) < 60
+        place = runtime if fits else short_folder()
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="jumpstarter-", dir=place))
         return Path(folder) / "socket"

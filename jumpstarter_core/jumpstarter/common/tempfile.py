@@ -10,11 +10,14 @@ import fcntl
 import os
 import socket
 import stat
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+
+from .exceptions import FileAccessError
 
 Handler = Callable[[Any], Awaitable[Any]]
 
@@ -23,11 +26,35 @@ _SOCKET: Final = "socket"
 _LOCK: Final = "lock"
 
 
+#: Bytes that the path of a unix socket may have.
+LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
+#: Bytes below the folder for temporary files: the prefix, eight of chance, and the socket's name.
+_ROOM: Final = len(f"/{_PREFIX}12345678/{_SOCKET}")
+
+
+def short_folder(room: int = _ROOM) -> Path:
+    """The folder for temporary files; another one where a socket's path of *room* more bytes does not fit below it.
+
+    Raises FileAccessError when there is none.
+    """
+    usual = Path(tempfile.gettempdir())
+    others = (os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp")
+    for folder in (usual, *(Path(other) for other in others)):
+        fits = folder.is_absolute() and len(os.fsencode(folder)) + room <= LONGEST_PATH
+        if fits and (folder == usual or os.access(folder, os.W_OK | os.X_OK)):
+            return folder
+    raise FileAccessError(
+        f"the name of the folder for temporary files, {usual}, is too long for sockets below it: expected {LONGEST_PATH - room} "
+        "bytes at most; neither XDG_RUNTIME_DIR nor /tmp will do; set TMPDIR to a shorter one"
+    )
+
+
 @contextmanager
 def TemporarySocket() -> Generator[Path]:  # noqa: N802 - the documented name
-    """A path for a unix socket, in a folder that only this user can enter."""
-    _remove_abandoned(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+    """A path for a unix socket, in a folder that only this user can enter. Raises FileAccessError."""
+    base = short_folder()
+    _remove_abandoned(base)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=base) as folder:
         lock = _locked(Path(folder))
         try:
             yield Path(folder) / _SOCKET

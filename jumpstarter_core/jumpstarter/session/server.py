@@ -16,6 +16,7 @@ from jumpstarter.common.exceptions import ConnectionError as JumpstarterConnecti
 from jumpstarter.common.throttle import ThrottledLog, peer_host
 from jumpstarter.streams.frames import decode_frame, encode_frame
 
+from .refusals import why_not
 from .service import ExporterService
 from .streams import RouterService
 
@@ -99,6 +100,6 @@ def bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials 
         port = 0
     if port == 0:
         raise JumpstarterConnectionError(
-            f"cannot listen on {address}: the port is in use, or the address is not one of this machine"
+            f"cannot listen on {address}: {why_not(address, credentials is not None)}"
         )
     return port
