@@ -6,16 +6,17 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
-import re
 
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.suggestions import did_you_mean, nearest
+from jumpstarter.config.driver_advice import advice_on_class, advice_on_package, how_to_install
 
-DISTRIBUTION = "robotframework-jumpstarter"
 ENTRY_POINT_GROUP = "jumpstarter.drivers"
 
 COMPOSITE = "jumpstarter_driver_composite.driver.Composite"
 PROXY = "jumpstarter_driver_composite.driver.Proxy"
+
+_ANY = "; install it, or see 'jmp driver list' for what is installed"
 
 
 def driver_class(path: str) -> type:
@@ -35,7 +36,7 @@ def driver_class(path: str) -> type:
         names = [name for name, value in vars(module).items() if is_driver_class(value)]
         raise ConfigurationError(
             f"module '{module_name}' has no class '{class_name}'; expected a driver class"
-            f"{did_you_mean(class_name, names) or _listing(names)}"
+            f"{advice_on_class(path) or did_you_mean(class_name, names) or _listing(names)}"
         )
     if not isinstance(cls, type) or not is_driver_class(cls):
         raise ConfigurationError(
@@ -69,7 +70,7 @@ def _import(module_name: str, path: str) -> object:
             raise ConfigurationError(_not_installed(name, path)) from None
         raise ConfigurationError(
             f"module '{module_name}' needs the package '{name}', which is not installed; "
-            f"{_how_to_install(name)}"
+            f"{how_to_install(name, module_name)}"
         ) from None
     except ConfigurationError as error:
         raise ConfigurationError(f"module '{module_name}' cannot be used: {one_line(error)}") from None
@@ -86,7 +87,10 @@ def _not_installed(missing: str, path: str) -> str:
         if package
         else f"package '{missing}' is not installed"
     )
-    hint = _nearest_installed(path) or "; install it, or see 'jmp driver list' for what is installed"
+    nearest_one, advice = _nearest_installed(path), advice_on_package(missing)
+    # A class of the very name is what is meant; another that is like it is not, when the package has a name of its own.
+    meant = path.rpartition(".")[2] in installed_drivers()
+    hint = (nearest_one if meant else advice) or nearest_one or _ANY
     return f"{what}; expected the class path of an installed driver{hint}"
 
 
@@ -95,26 +99,6 @@ def _nearest_installed(path: str) -> str:
     drivers = installed_drivers()
     match = nearest(path.rpartition(".")[2], drivers)
     return f"; did you mean '{drivers[match]}'?" if match is not None else ""
-
-
-def _how_to_install(package: str) -> str:
-    extra = _extra_with(package)
-    return f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install {package}"
-
-
-def _extra_with(package: str) -> str | None:
-    """The smallest extra of this distribution that brings *package*."""
-    try:
-        requirements = importlib.metadata.requires(DISTRIBUTION) or []
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    extras: dict[str, list[str]] = {}
-    for requirement in requirements:
-        if match := re.match(r"([\w.-]+).*\bextra\s*==\s*['\"]([\w.-]+)['\"]", requirement):
-            extras.setdefault(match[2], []).append(match[1].replace("-", "_").lower())
-    wanted = package.partition(".")[0].lower()
-    bringing = [extra for extra, packages in extras.items() if wanted in packages]
-    return min(bringing, key=lambda extra: len(extras[extra]), default=None)
 
 
 def _listing(names: list[str]) -> str:

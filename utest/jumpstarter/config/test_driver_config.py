@@ -230,10 +230,11 @@ def test_what_is_wrong_with_a_module_is_told_apart(drivers: ModuleType) -> None:
 
 
 def test_absent_package_of_an_extra_names_the_extra(drivers: ModuleType, tmp_path: Path) -> None:
-    from jumpstarter.config.driver_class import _how_to_install
+    from jumpstarter.config.driver_advice import how_to_install
 
-    assert _how_to_install("opendal") == "pip install 'robotframework-jumpstarter[opendal]'"
-    assert _how_to_install("websockets.client") == "pip install 'robotframework-jumpstarter[network]'"
+    by = "typed_drivers"
+    assert how_to_install("opendal", by) == "pip install 'robotframework-jumpstarter[opendal]'"
+    assert how_to_install("websockets.client", by) == "pip install 'robotframework-jumpstarter[network]'"
 
 
 BOARD = "board: {type: jumpstarter_driver_simulated.driver.SimulatedBoard}\n"
