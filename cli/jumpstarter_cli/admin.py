@@ -18,9 +18,9 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 from jumpstarter.common.exceptions import ConfigurationError, FileAccessError
+from jumpstarter.common.tokens import read_token
 
 from .output import data, table
-from .tokens import read_token
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -126,8 +126,10 @@ def key_values(option: str, values: tuple[str, ...]) -> dict[str, str]:
 def lab_of(client: str | None, client_config: str | None) -> Iterator[tuple[Lab, ClientConfigV1Alpha1]]:
     """The controller of the client configuration that the options name, and the configuration."""
     from jumpstarter.config.client import resolve_client_config
-    from jumpstarter.connection.controller import controller
+    from jumpstarter.connection.controller import controller, token_notice
 
     config = resolve_client_config(client, client_config)
     with controller(config) as lab:
+        if notice := token_notice(config):
+            click.echo(f"Warning: {notice}", err=True)
         yield lab, config

@@ -17,6 +17,7 @@ import signal
 import time
 from collections import deque
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import grpc
@@ -25,6 +26,7 @@ from jumpstarter.client.lab import is_refusal, refusal_kind
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError
 from jumpstarter.common.registrations import SUPERSEDED
+from jumpstarter.common.tokens import ends_soon
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.session import Session
 
@@ -40,6 +42,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks whether the process that runs the exporter is still there.
 STAND_BY: Final = 5.0
+
+#: Seconds between two reminders of a token that expires soon.
+REMINDER: Final = 86_400.0
 
 #: Exit code of an exporter whose hook asked for its end, or whose drivers failed again and again.
 FAILED = 1
@@ -123,12 +128,14 @@ class Exporter:
         following = asyncio.create_task(self._follow(link, reporter, reports))
         reporting = asyncio.create_task(reporter.run())
         serving = asyncio.create_task(self._serve(link, reporter))
+        reminding = asyncio.create_task(self._remind_of_the_token())
         try:
             done, _ = await asyncio.wait({following, serving}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
             following.cancel()
+            reminding.cancel()
             if self._current is not None:
                 self._current.stopping.set()
             self.stop(leave=self._leaves)
@@ -138,6 +145,16 @@ class Exporter:
             if self._leaves and not self._superseded:
                 await self._leave(link)
         return self._exit_code
+
+    async def _remind_of_the_token(self) -> None:
+        """Log once a day that the token expires soon: without a valid one the board is gone from the lab."""
+        name = self._setup.name
+        renewal = f"have an administrator make a new one with 'jmp admin rotate exporter {name}'"
+        while True:
+            notice = ends_soon(self._setup.token, f"exporter '{name}'", renewal, datetime.now(UTC))
+            if notice:
+                logger.warning("%s", notice)
+            await asyncio.sleep(REMINDER)
 
     async def _leave(self, link: ControllerLink) -> None:
         with suppress(grpc.aio.AioRpcError):

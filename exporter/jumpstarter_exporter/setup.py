@@ -22,8 +22,8 @@ class Setup:
     """`make_device` makes the drivers, new ones for every lease; `connect` gives a channel to the controller.
 
     `identity` is sent with every call of the controller, and is empty where the channel says who calls. `tls` and
-    `grpc_options` are for routers. `name` and `controller` are for messages. `record` is the file that outlives the process, None
-    where there is none. The rest is as in an exporter's file.
+    `grpc_options` are for routers. `name`, `controller` and `token` are for messages. `record` is the file that outlives the
+    process, None where there is none. The rest is as in an exporter's file.
     """
 
     make_device: Callable[[], Driver]
@@ -32,6 +32,7 @@ class Setup:
     labels: Mapping[str, str] = field(default_factory=dict)
     tls: TLSConfigV1Alpha1 = field(default_factory=TLSConfigV1Alpha1)
     grpc_options: Mapping[str, Any] = field(default_factory=dict)
+    token: str = field(default="", repr=False)
     name: str
     controller: str
     motd: str = ""
@@ -58,6 +59,7 @@ def configured(config: ExporterConfigV1Alpha1) -> Setup:
         identity=identity(
             "Exporter", config.metadata.namespace or "", config.metadata.name, config.token or ""
         ),
+        token=config.token or "",
         tls=config.tls,
         grpc_options=config.grpcOptions,
         name=config.metadata.name,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 import click
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.printable import printable_line
+from jumpstarter.common.tokens import read_token
 
 from jumpstarter_cli.lab import client_options, lab_of
 from jumpstarter_cli.leases import local_text
 from jumpstarter_cli.logs import note
-from jumpstarter_cli.tokens import read_token
 
 if TYPE_CHECKING:
     from jumpstarter.config.client import ClientConfigV1Alpha1

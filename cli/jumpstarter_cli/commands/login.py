@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.tokens import read_token
 
 from jumpstarter_cli.lab import client_options
 from jumpstarter_cli.lab_address import ask_lab, authority_of
 from jumpstarter_cli.logs import note
 from jumpstarter_cli.prompts import ask
-from jumpstarter_cli.tokens import read_token
 
 from .admin_create import note_drivers
 

@@ -43,6 +43,17 @@ def controller(config: ClientConfigV1Alpha1) -> Generator[Lab]:
         yield Lab(channel, config.metadata.namespace or "default", config.metadata.name, token)
 
 
+def token_notice(config: ClientConfigV1Alpha1) -> str:
+    """What to tell the user of *config* whose token expires soon, "" for nothing."""
+    from datetime import UTC, datetime
+
+    from jumpstarter.common.tokens import ends_soon
+
+    whose = f"client '{config.metadata.name}'"
+    renewal = "renew it with 'jmp auth rotate', or log in again"
+    return ends_soon(config.token or "", whose, renewal, datetime.now(UTC))
+
+
 def require_controller(config: ClientConfigV1Alpha1) -> tuple[str, str]:
     """(endpoint, token) of *config*. Raises ConfigurationError when one is missing."""
     missing = [key for key, value in (("endpoint", config.endpoint), ("token", config.token)) if not value]

@@ -27,7 +27,7 @@ from jumpstarter.common.errors import explained_by
 from jumpstarter.common.exceptions import JumpstarterException
 from jumpstarter.common.interrupts import Flag
 
-from .controller import controller
+from .controller import controller, token_notice
 from .holding import LeaseRequest, holding, unclaim
 from .keeping import SOON, Keeper
 from .passage import find_passage
@@ -160,6 +160,8 @@ def keep_lease(
     configured, asked = config.leases.acquisition_timeout, request.acquisition_timeout
     with ExitStack() as stack:
         lab = stack.enter_context(controller(config))
+        if notice := token_notice(config):
+            (notify or line)(f"Warning: {notice}")
         timeout = configured if asked is None else asked
         try:
             held, owned = stack.enter_context(holding(lab, request, timeout, progress or line))

@@ -6,8 +6,11 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+#: Before its end, users of a token are told for so long.
+NOTICE: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class TokenClaims:
     subject: str | None
     issuer: str | None
     expires: datetime | None
+    issued: datetime | None = None
     authority: str | None = None
 
     @property
@@ -37,13 +41,37 @@ def read_token(token: str) -> TokenClaims | None:
         return None
     if not isinstance(claims, dict):
         return None
-    expires = claims.get("exp")
     return TokenClaims(
         subject=_text(claims.get("sub")),
         issuer=_text(claims.get("iss")),
-        expires=datetime.fromtimestamp(expires, UTC) if isinstance(expires, int | float) else None,
+        expires=_moment(claims.get("exp")),
+        issued=_moment(claims.get("iat")),
         authority=_text(claims.get("jmp_ca")),
     )
+
+
+def ends_soon(token: str, whose: str, renewal: str, now: datetime) -> str:
+    """What to tell the user of a *token* that expires soon; "" while it does not, or when it does not say.
+
+    Soon is within a week, and within the last tenth of its life. *whose* it is, and what a *renewal* takes, are told.
+    """
+    claims = read_token(token)
+    if claims is None or claims.expires is None:
+        return ""
+    left = claims.expires - now
+    soon = NOTICE if claims.issued is None else min(NOTICE, (claims.expires - claims.issued) / 10)
+    if not timedelta(0) < left <= soon:
+        return ""
+    days, when = left // timedelta(days=1), f"{claims.expires.astimezone():%Y-%m-%d %H:%M}"
+    within = f"in {days} days" if days > 1 else f"in {max(round(left.total_seconds() / 60), 1)} minutes"
+    return f"the token of {whose} expires {within} ({when}): {renewal}"
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else None
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _text(value: Any) -> str | None:
