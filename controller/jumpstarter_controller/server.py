@@ -60,7 +60,7 @@ TRIM_INTERVAL: Final = 60.0
 
 #: The controller finds within ten seconds whoever vanished, or was stopped: the board would be offered, the waiter served.
 CONTROLLER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
-    *(option for option in SERVER_OPTIONS if not option[0].startswith("grpc.keepalive_time")),
+    *((name, value) for name, value in SERVER_OPTIONS if not name.endswith(("_time_ms", "_timeout_ms"))),
     ("grpc.keepalive_time_ms", 4_000),
     ("grpc.keepalive_timeout_ms", 6_000),
     # It is this one that ends the connection (gRPC 1.85), and it is a minute by default.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import pty
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +103,71 @@ def test_two_runs_of_one_client_use_two_boards(world: World, kind: str) -> None:
     assert f"Using lease {lease}" in third.process.text()
     third.go()
     world.ok("delete", "lease", lease)
+
+
+SUITE = """
+*** Settings ***
+Library    JumpstarterLibrary
+Library    OperatingSystem
+
+*** Test Cases ***
+Use A Board
+    Connect To Exporter    selector=%{WANTED}
+    Power On
+    Create File    %{USED}
+    Wait Until Created    %{GO}    timeout=120 s
+"""
+
+
+def test_two_robot_runs_of_one_client_use_two_boards(world: World, kind: str) -> None:
+    lease = create(world, kind)
+    (world.home / "board.robot").write_text(SUITE)
+    go, runs = world.home / "robots-go", []
+    for number in (1, 2):
+        used = world.home / f"robot-{number}-used"
+        variables = {"WANTED": kind, "GO": str(go), "USED": str(used)}
+        results = str(world.home / f"robot-{number}")
+        suite = str(world.home / "board.robot")
+        process = world.start("robot", "--outputdir", results, suite, env=variables)
+        wait_for(used.exists, "a board is used")
+        runs.append(process)
+    assert f"Using lease {lease}" in runs[0].text()
+    assert f"Not using lease {lease}" in runs[1].text()
+    assert len(set(held(world))) == 2
+    go.touch()
+    for process in runs:
+        assert process.wait() == 0, process.text()
+    world.ok("delete", "lease", lease)
+
+
+def test_create_lease_says_on_a_terminal_how_to_use_it(world: World, kind: str) -> None:
+    ours, theirs = pty.openpty()
+    names = []
+    try:
+        for output in ((), ("-o", "name"), ("-o", "json"), ("-o", "yaml")):
+            done = subprocess.run(
+                ("jmp", "create", "lease", "-l", kind, *output),
+                env=world.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=theirs,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+            assert "JMP_LEASE" not in done.stdout
+        names = [lease["name"] for lease in world.leases()]
+        os.write(theirs, b"END\n")
+        said = ""
+        while "END" not in said:
+            said += os.read(ours, 4096).decode()
+        assert [line.strip() for line in said.splitlines() if "export " in line] == [
+            f"export JMP_LEASE={names[0]}"
+        ]
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    world.ok("delete", "lease", *names)
 
 
 def test_lease_of_a_killed_run_is_free_again(world: World, kind: str) -> None:

@@ -21,6 +21,8 @@ from jumpstarter.common.grpc import KEEPALIVE, close_channel
 from jumpstarter.common.interrupts import Shield, result_of
 from jumpstarter.common.passages import EXPORTER_NAME
 
+from .controller import DATA_ALIVE
+
 if TYPE_CHECKING:
     from jumpstarter.client.lab import Lab
 
@@ -102,7 +104,13 @@ class Passage:
     def _options(self, more: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
         # The joint is the proxy; the target's name means something to the exporter's certificate only.
         proxy = f"http://client:{self._ticket}@{self.joint}"
-        return [*KEEPALIVE, *more, ("grpc.http_proxy", proxy), ("grpc.enable_http_proxy", 1)]
+        return [
+            *KEEPALIVE,
+            *DATA_ALIVE.items(),
+            *more,
+            ("grpc.http_proxy", proxy),
+            ("grpc.enable_http_proxy", 1),
+        ]
 
 
 def find_passage(lab: Lab, lease: str, timeout: float) -> Passage | None:

@@ -9,12 +9,12 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from jumpstarter.common.portal import LazyPortal
 from jumpstarter.common.tempfile import TemporarySocket
 
-from .controller import RECONNECTING, require_controller
+from .controller import DATA_ALIVE, RECONNECTING, require_controller
 
 if TYPE_CHECKING:
     import grpc
@@ -119,20 +119,12 @@ async def _running(
         yield Tunnel(path, shared, dialer, passage)
 
 
-#: A cut is noticed within half a minute, also while a slow line is busy with data.
-ALIVE: Final[dict[str, Any]] = {
-    "grpc.keepalive_time_ms": 10_000,
-    "grpc.keepalive_timeout_ms": 20_000,
-    "grpc.http2.ping_timeout_ms": 20_000,
-}
-
-
 class Channels:
     """One channel to each service of the lab, with *tls* (a ``tls:`` section) and gRPC's *options*."""
 
     def __init__(self, tls: Any, options: Mapping[str, Any]) -> None:
         self._tls = tls
-        self._options = {**RECONNECTING, **ALIVE, **options}
+        self._options = {**RECONNECTING, **DATA_ALIVE, **options}
         self._open: dict[str, Any] = {}
 
     async def get(self, endpoint: str) -> Any:
