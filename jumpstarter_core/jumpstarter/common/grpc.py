@@ -26,6 +26,11 @@ KEEPALIVE: Final = (
 )
 
 
+#: What comes for a stream that nobody reads waits at its sender, beyond these bytes. gRPC's own estimate of what the
+#: connection can carry would let it grow without a bound.
+FLOW: Final = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 4 << 20))
+
+
 def is_tcp(host: str) -> bool:
     """True for HOST:PORT with a port of 1 to 65535; everything else is the path of a unix socket."""
     name, _, port = host.rpartition(":")
@@ -174,7 +179,7 @@ def secure_channel(
 def _secure_options(
     credentials: grpc.ChannelCredentials, grpc_options: Mapping[str, Any] | None
 ) -> list[tuple[str, Any]]:
-    options = {"grpc.lb_policy_name": "round_robin", **dict(KEEPALIVE)}
+    options = {"grpc.lb_policy_name": "round_robin", **dict(KEEPALIVE), **dict(FLOW)}
     if isinstance(credentials, PresentedCredentials):
         options["grpc.ssl_target_name_override"] = credentials.name
     return list((options | dict(grpc_options or {})).items())
