@@ -20,7 +20,7 @@ AUTHORIZATION: Final = "authorization"
 Metadata = Sequence[tuple[str, str | bytes]]
 
 #: Verified tokens that are remembered: verifying one takes longer than most calls.
-REMEMBERED: Final = 4096
+REMEMBERED: Final = 20_000
 
 
 @dataclass(frozen=True)

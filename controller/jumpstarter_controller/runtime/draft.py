@@ -24,6 +24,10 @@ class Table(Generic[T]):
             return self.changed[name]
         return self._below.get(name)
 
+    def before(self, name: str) -> T | None:
+        """The record as it was before anything was changed here."""
+        return self._below.get(name)
+
     def existed(self, name: str) -> bool:
         """Whether there was such a record before anything was changed here."""
         return self._below.get(name) is not None
@@ -79,6 +83,8 @@ class Draft:
         self.policies: Table[AccessPolicy] = Table(below.policies)
         self.tokens: Table[Token] = Table(below.tokens)
         self.audit: list[AuditEntry] = []
+        #: Whether it is to be written down when exporters were last heard of, too.
+        self.writes_seen = False
 
     def note(self, actor: str, action: str, subject: str, detail: str = "") -> None:
         """Write down who did what."""

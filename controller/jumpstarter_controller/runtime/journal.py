@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from jumpstarter_controller.model import AuditEntry, Lease
+from jumpstarter_controller.model import AuditEntry, Exporter, Lease
 from jumpstarter_controller.store import Store, Transaction, open_store
 
 from .draft import Draft, Records, Table
@@ -88,8 +89,8 @@ def _all_leases(transaction: Transaction) -> list[Lease]:
 
 
 def _write(draft: Draft, transaction: Transaction) -> None:
-    for table, target in ((draft.clients, transaction.clients), (draft.exporters, transaction.exporters)):
-        _write_named(table, target)
+    _write_named(draft.clients, transaction.clients)
+    _write_exporters(draft, transaction)
     _write_named(draft.policies, transaction.policies)
     for name, token in draft.tokens.changed.items():
         if token is not None:
@@ -100,6 +101,20 @@ def _write(draft: Draft, transaction: Transaction) -> None:
         _put(draft.leases, name, lease, transaction.leases)
     for entry in draft.audit:
         transaction.audit.append(entry)
+
+
+def _write_exporters(draft: Draft, transaction: Transaction) -> None:
+    """All that changed, but not what only tells that an exporter is there: that would be a write for every report."""
+    for name, exporter in draft.exporters.changed.items():
+        before = draft.exporters.before(name)
+        if exporter is None:
+            transaction.exporters.delete(name)
+        elif draft.writes_seen or before is None or not _same_but_seen(before, exporter):
+            _put(draft.exporters, name, exporter, transaction.exporters)
+
+
+def _same_but_seen(before: Exporter, after: Exporter) -> bool:
+    return replace(after, last_seen=before.last_seen, lost_at=before.lost_at) == before
 
 
 def _write_named(table: Table[Any], target: Any) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol, TypeVar
 from jumpstarter.common.enums import ExporterStatus
 
 from jumpstarter_controller.model import AuditEntry, Exporter, Lease, LeaseState, Role
-from jumpstarter_controller.scheduling import LabState, Outlook, Rules, apply_decisions, schedule
+from jumpstarter_controller.scheduling import Fleet, LabState, Outlook, Rules, apply_decisions, schedule
 
 from .draft import Draft, Records
 from .hub import Hub
@@ -104,6 +104,11 @@ class Lab:
         self._rules = rules or Rules()
         self._on_cut = on_cut
         self._on_lease = on_lease
+        self._fleet: Fleet | None = None
+        #: Exporters whose connection came or went since the last decision.
+        self._moved: set[str] = set()
+        #: Whether there may be something to decide that no draft tells of.
+        self._undecided = True
         self._recent: dict[str, Lease] = {}
         self._holders: dict[str, str] = {}
         self._pending: list[_Pending] = []
@@ -205,6 +210,7 @@ class Lab:
         if exporter is None or (exporter.lost_at is None) == (lost_at is None):
             return
         self.records.exporters[name] = replace(exporter, lost_at=lost_at)
+        self._moved.add(name)
         self.hub.tell({("exporter", name)})
         self._wanted.set()
 
@@ -213,6 +219,7 @@ class Lab:
         lease = self.records.leases.get(name)
         if lease is not None and lease.unattended == attended:
             self.records.leases[name] = replace(lease, unattended=not attended)
+            self._undecided = True
             self._wanted.set()
 
     async def _run(self) -> None:
@@ -265,6 +272,8 @@ class Lab:
             self._write_seen(draft)
             await self._commit(draft)
         except Exception as error:  # noqa: BLE001 - it is the callers'
+            # It has seen what was not stored.
+            self._fleet, self._undecided = None, True
             await self._one_by_one(batch, outcomes, error)
             return
         self._wake_at = wake_at
@@ -292,13 +301,18 @@ class Lab:
             await self.journal.commit(draft)
 
     def _schedule(self, draft: Draft) -> tuple[Mapping[str, Outlook], datetime | None]:
-        """Decide, and put the outcome into *draft*."""
+        """Decide, and put the outcome into *draft*. Without a decision to make, all is as it was."""
+        fleet, counts = self._fleet_of(draft)
+        if not self._may_decide(draft, counts):
+            return self.outlooks, self._wake_at
+        self._undecided = False
         state = LabState(
-            exporters=list(draft.exporters.values()),
-            clients=dict(draft.clients.items()),
+            exporters=(),
+            clients=draft.clients,
             leases=[lease for lease in draft.leases.values() if not lease.ended],
             policies=list(draft.policies.values()),
             rules=self._rules,
+            fleet=fleet,
         )
         decisions = schedule(state, draft.now)
         for lease in apply_decisions(state, decisions, draft.now):
@@ -309,11 +323,32 @@ class Lab:
                 draft.note("scheduler", "lease.expire", f"leases/{lease.name}")
         return decisions.outlooks, decisions.wake_at
 
+    def _fleet_of(self, draft: Draft) -> tuple[Fleet, bool]:
+        """The exporters of *draft*, and whether a decision about who waits may depend on what changed."""
+        fleet, counts = self._fleet, None
+        if fleet is not None:
+            moved = {name: self.records.exporters.get(name) for name in self._moved}
+            counts = fleet.update(moved | draft.exporters.changed)
+        self._moved.clear()
+        if fleet is None or counts is None:
+            self._fleet = fleet = Fleet(draft.exporters.values(), draft.now)
+            return fleet, True
+        return fleet, fleet.advance(draft.now, self.records.exporters.get) or counts
+
+    def _may_decide(self, draft: Draft, counts: bool) -> bool:
+        """Whether there may be anything to decide: most reports of exporters change nothing for anybody."""
+        if self._undecided or draft.leases.changed or draft.clients.changed or draft.policies.changed:
+            return True
+        if self._wake_at is not None and self._wake_at <= draft.now:
+            return True
+        return counts and bool(self.outlooks)
+
     def _write_seen(self, draft: Draft, *, always: bool = False) -> None:
         """Once in a while, put into *draft* when exporters were last heard of."""
         if not always and draft.now - self._seen_written < SEEN_INTERVAL:
             return
         self._seen_written = draft.now
+        draft.writes_seen = True
         for name, exporter in self.records.exporters.items():
             if exporter.last_seen is not None and name not in draft.exporters.changed:
                 draft.exporters.put(name, exporter)

@@ -10,10 +10,12 @@ from .decisions import (
     Rules,
     apply_decisions,
 )
+from .fleet import Fleet
 from .scheduler import schedule
 
 __all__ = [
     "Decisions",
+    "Fleet",
     "Grant",
     "LabState",
     "Notice",

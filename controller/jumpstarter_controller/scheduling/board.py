@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import datetime, timedelta
 
-from jumpstarter_controller.model import PASSING_STATUSES, READY_STATUSES, Lease, LeaseState
+from jumpstarter_controller.model import Lease, LeaseState
 
 from .decisions import LabState
-from .masks import LabelIndex, bits
+from .fleet import Fleet
+from .masks import bits
 
 #: After so many new holders it is cheaper to sort them in than to look at each.
 _MANY = 64
@@ -22,26 +23,17 @@ class Boards:
     """
 
     def __init__(self, state: LabState, now: datetime) -> None:
-        self.exporters = sorted(state.exporters, key=lambda e: e.name)
-        self.numbers = {exporter.name: number for number, exporter in enumerate(self.exporters)}
-        self.labels = LabelIndex(self.exporters)
-        self.enabled = self.online = self.ready = self.passing = self.held = 0
+        fleet = state.fleet if state.fleet is not None else Fleet(state.exporters, now)
+        self.exporters, self.numbers, self.labels = fleet.exporters, fleet.numbers, fleet.labels
+        self.enabled, self.online = fleet.enabled, fleet.online
+        self.ready, self.passing = fleet.ready, fleet.passing
+        self.held = 0
         self.holders: dict[int, Lease] = {}
         self.reserved = 0
         self._departures: list[datetime] | None = None
         self._departed: list[int] = []
         self._held_since: list[int] = []
         self.reservations: dict[int, list[tuple[datetime, datetime]]] = {}
-        for number, exporter in enumerate(self.exporters):
-            bit = 1 << number
-            if exporter.enabled:
-                self.enabled |= bit
-            if exporter.registered and exporter.is_online(now):
-                self.online |= bit
-                if exporter.status in READY_STATUSES:
-                    self.ready |= bit
-                elif exporter.status in PASSING_STATUSES:
-                    self.passing |= bit
         for lease in state.leases:
             if lease.state is LeaseState.READY and lease.exporter in self.numbers:
                 self.hold(self.numbers[lease.exporter], lease)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from jumpstarter.common.durations import format_duration
 
 from jumpstarter_controller.model import AccessPolicy, Client, Exporter, Lease, Reason
+
+from .fleet import Fleet
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,25 @@ class Rules:
     patience: timedelta = timedelta(hours=24)
 
 
+class Clients(Protocol):
+    """Finds clients by name."""
+
+    def get(self, name: str, /) -> Client | None: ...
+
+
 @dataclass(frozen=True)
 class LabState:
-    """All that a decision depends on; *leases* are those that have not ended."""
+    """All that a decision depends on; *leases* are those that have not ended.
+
+    A *fleet* that was kept from the decision before stands for *exporters*, which are not looked at then.
+    """
 
     exporters: Collection[Exporter]
-    clients: Mapping[str, Client]
+    clients: Clients
     leases: Collection[Lease]
     policies: Sequence[AccessPolicy] = ()
     rules: Rules = field(default_factory=Rules)
+    fleet: Fleet | None = None
 
 
 @dataclass(frozen=True)

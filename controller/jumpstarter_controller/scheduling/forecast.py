@@ -25,7 +25,7 @@ def look_ahead(
 ) -> Mapping[str, Outlook]:
     """The outlook of each waiter of *line*, who come in the order of their turns, by the lease's name."""
     ahead: dict[int, int] = {}
-    timetable = _Timetable(boards, rules, now)
+    timetable: _Timetable | None = None
     outlooks: dict[str, Outlook] = {}
     for waiter in line:
         lease, wanted = waiter.lease, waiter.exporters
@@ -37,6 +37,8 @@ def look_ahead(
         reason, message = explain_wait(wanted, boards)
         position = 1 + sum(count for mask, count in ahead.items() if mask & wanted)
         ahead[wanted] = ahead.get(wanted, 0) + 1
+        # It costs as much as the lab is large, and most of the time nobody waits.
+        timetable = timetable or _Timetable(boards, rules, now)
         estimate = timetable.place(lease, waiter.regular & boards.online)
         outlooks[lease.name] = Outlook(
             reason, message, position, estimate, _longest_free(wanted & boards.free, boards, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from jumpstarter.common.selectors import Operator, Requirement, Selector
 
@@ -31,6 +31,18 @@ class LabelIndex:
                 values = self._values.setdefault(key, {})
                 values[value] = values.get(value, 0) | bit
                 self._having[key] = self._having.get(key, 0) | bit
+
+    def move(self, number: int, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """Exporter *number* had the labels *before*, and has those of *after*."""
+        bit = 1 << number
+        for key, value in before.items():
+            self._values[key][value] &= ~bit
+            self._having[key] &= ~bit
+        for key, value in after.items():
+            values = self._values.setdefault(key, {})
+            values[value] = values.get(value, 0) | bit
+            self._having[key] = self._having.get(key, 0) | bit
+        self._known.clear()
 
     def select(self, selector: Selector) -> int:
         """The exporters that *selector* selects."""

@@ -1,0 +1,25 @@
+"""The load program, with a lab that is small."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import load
+
+
+def test_boards_are_back_after_a_kill_and_leases_are_granted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load.main(["--boards", "20", "--grants", "5", "--back", "120", "--p99", "30"]) == 0
+    assert "20 boards: back in" in capsys.readouterr().out
+
+
+def test_limit_that_is_not_held_is_an_error() -> None:
+    figures = load.Figures(1000, 12.0, 5.0, (0.02, 0.03, 0.5))
+    assert not load.held(figures, back=10.0, p99=None)
+    assert not load.held(figures, back=None, p99=0.06)
+    assert load.held(figures, back=15.0, p99=1.0)
+
+
+def test_wrong_usage() -> None:
+    with pytest.raises(SystemExit) as error:
+        load.main(["--boards", "1"])
+    assert error.value.code == 2
