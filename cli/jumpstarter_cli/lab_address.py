@@ -21,6 +21,8 @@ from jumpstarter.common.fingerprints import fingerprint, parse_fingerprint, show
 #: Seconds for the login service to answer.
 TIMEOUT: Final = 5.0
 LOGIN_PORT: Final = 8086
+#: Bytes of its answer at the most.
+MAX_ANSWER: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,13 @@ def ask_lab(host: str) -> LabAddress:
     for base in _candidates(host):
         try:
             with urllib.request.urlopen(f"{base}/v1/auth/config", timeout=TIMEOUT) as response:
-                answer: Any = json.load(response)
+                answer: Any = json.loads(response.read(MAX_ANSWER))
             return LabAddress(
                 source=base,
                 trusted=base.startswith("https:") or "://" in host,
-                endpoint=answer["grpcEndpoint"],
-                namespace=answer.get("namespace") or "default",
-                ca=answer.get("caBundle") or "",
+                endpoint=_text(answer["grpcEndpoint"]),
+                namespace=_text(answer.get("namespace") or "default"),
+                ca=_text(answer.get("caBundle") or ""),
                 has_provider=bool(answer.get("oidc")),
             )
         except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
@@ -55,6 +57,12 @@ def ask_lab(host: str) -> LabAddress:
     raise ConnectionError(
         f"no login service at {host} ({'; '.join(problems)}); give the port, or use --endpoint HOST:PORT of the controller"
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("it answers, but not as the login service of a lab")
+    return value
 
 
 def _candidates(host: str) -> list[str]:

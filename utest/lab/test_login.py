@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
 import json
 import socket
@@ -160,3 +161,23 @@ def test_wrong_options_are_told(
 ) -> None:
     done = world.jmp("login", "--client", "x", "--endpoint", world.endpoint, "--token", token, *options)
     assert (done.code, text in done.err) == (code, True), done.err
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b"null", b'{"grpcEndpoint": 7}', b"\xff", b"x" * 3_000_000])
+def test_answer_of_something_else_is_told_in_a_line(world: World, token: str, body: bytes) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        code, text = login(world, f"lisa@localhost:{server.server_port}", token)
+        server.shutdown()
+    assert (code, len(text.splitlines())) == (1, 1)
+    assert f"no login service at localhost:{server.server_port}" in text

@@ -161,7 +161,11 @@ async def _run(listen: str, key: bytes, credentials: Any) -> int:
     except ValueError as error:
         raise ConfigurationError(f"{error}: use the controller's keys/router.key") from None
     server = grpc.aio.server(
-        options=(("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 1_000))
+        options=(
+            ("grpc.so_reuseport", 0),
+            ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+            ("grpc.server_handshake_timeout_ms", 10_000),
+        )
     )
     server.add_generic_rpc_handlers((RouterService(authority).handlers(),))
     try:

@@ -86,7 +86,7 @@ def run(
     """
     if bool(exporter) == bool(exporter_config):
         raise click.UsageError("Specify one of --exporter and --exporter-config.")
-    _check_passphrase(passphrase)
+    _check_passphrase(passphrase, direct=tls_grpc_listener is not None)
     logs.configure("INFO", times=True)
     if tls_grpc_listener is None:
         if tls_cert or tls_key or tls_grpc_insecure:
@@ -125,9 +125,11 @@ def run(
             wait_for_the_end()
 
 
-def _check_passphrase(passphrase: str | None) -> None:
+def _check_passphrase(passphrase: str | None, *, direct: bool) -> None:
     """Refuse an empty one: a variable of a script that was not set would open the exporter to everybody."""
-    given = passphrase if passphrase is not None else os.environ.get("JMP_GRPC_PASSPHRASE")
+    given = passphrase
+    if given is None and direct:
+        given = os.environ.get("JMP_GRPC_PASSPHRASE")  # which click takes for unset when it is empty
     if given is not None and not given.strip():
         raise click.UsageError(
             "The passphrase is empty: leave out --passphrase and JMP_GRPC_PASSPHRASE to serve without one."
