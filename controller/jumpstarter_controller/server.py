@@ -14,7 +14,7 @@ import grpc
 from jumpstarter.common.addresses import join_address, split_address
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.fingerprints import fingerprint
-from jumpstarter.common.memory import give_back
+from jumpstarter.common.memory import keep_giving_back
 from jumpstarter.config.files import write_atomically
 from jumpstarter_protocol import client_pb2_grpc, jumpstarter_pb2_grpc, lab_pb2_grpc
 from jumpstarter_router.service import RouterService
@@ -55,8 +55,6 @@ logger = logging.getLogger("jumpstarter.controller")
 #: Seconds that calls may take to end when the controller stops.
 GRACE: Final = 2.0
 ADMINISTRATOR: Final = "admin"
-#: Seconds after which memory that is free goes back to the system.
-TRIM_INTERVAL: Final = 60.0
 
 #: The controller finds within ten seconds whoever vanished, or was stopped: the board would be offered, the waiter served.
 CONTROLLER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
@@ -144,7 +142,7 @@ async def serve(
         login_port = await _start_login(stack, settings, address, ways.router_endpoint)
         janitor = asyncio.create_task(_forget_old_leases(lab, settings.leasePolicy.keepEnded))
         stack.callback(janitor.cancel)
-        trimmer = asyncio.create_task(_give_memory_back())
+        trimmer = asyncio.create_task(keep_giving_back())
         stack.callback(trimmer.cancel)
         yield RunningLab(
             settings,
@@ -311,7 +309,8 @@ async def _start_ways(
             router = plane.router
         stack.push_async_callback(plane.stop)
         await plane.start()
-        told.cut.append(plane.cut)
+        # Of now in the order of tokens: what is dialled next must not be taken for what was dialled before.
+        told.cut.append(lambda name: plane.cut(name, tokens.stamp(lab.now().timestamp())))
         told.changed.append(plane.lease_changed)
         own = settings.router.endpoint or _public(settings, plane.router_port)
         routers.insert(0, Router(own, own=True))
@@ -346,13 +345,6 @@ async def _start_login(
         ) from None
     stack.push_async_callback(server.stop)
     return port
-
-
-async def _give_memory_back() -> None:
-    """Every minute: what a burst of connections took would stay with this process for good."""
-    while True:
-        await asyncio.sleep(TRIM_INTERVAL)
-        await asyncio.to_thread(give_back)
 
 
 async def _forget_old_leases(lab: Lab, keep: timedelta) -> None:

@@ -145,9 +145,9 @@ class Joint:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._close_listeners()
 
-    def cut(self, lease: str) -> int:
-        """End all connections of *lease*; gives how many there were."""
-        self._authority.void(lease, self._clock())
+    def cut(self, lease: str, stamp: float | None = None) -> int:
+        """End all connections of *lease*; gives how many there were. *stamp* as in `TokenAuthority.void`."""
+        self._authority.void(lease, self._clock(), stamp)
         tasks = [task for task, name in self._joined.items() if name == lease]
         for task in tasks:
             task.cancel()

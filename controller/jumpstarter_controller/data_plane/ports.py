@@ -97,10 +97,10 @@ class Ports:
         if self._draining is not None:
             await self._draining
 
-    def cut(self, lease: str) -> None:
-        """End all that is open for *lease*."""
-        self.router.cut(lease)
-        self.joint.cut(lease)
+    def cut(self, lease: str, stamp: float | None = None) -> None:
+        """End all that is open for *lease*, and refuse its tokens of before *stamp*, by default of before now."""
+        self.router.cut(lease, stamp)
+        self.joint.cut(lease, stamp)
 
     @property
     def leases(self) -> set[str]:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from jumpstarter.common.addresses import split_address
 from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.common.memory import keep_giving_back
 
 from .gate import RemoteGate
 from .ports import Ports
@@ -69,9 +70,10 @@ class PlaneProcess:
 
     async def run(self) -> None:
         """Until it is stopped, or nobody needs it any more."""
-        waiting = asyncio.create_task(self._until_not_needed())
+        tasks = [asyncio.create_task(work) for work in (self._until_not_needed(), keep_giving_back())]
         await self._stopped.wait()
-        waiting.cancel()
+        for task in tasks:
+            task.cancel()
         self._path.unlink(missing_ok=True)
         await self.ports.stop()
         if self._line is not None:
@@ -124,8 +126,8 @@ class PlaneProcess:
                 await asyncio.sleep(0)
             case {"lease": [name, client, end]}:
                 self._table.put(name, client, end)
-            case {"cut": name}:
-                self._cut(name)
+            case {"cut": name, "stamp": stamp}:
+                self._cut(name, stamp)
             case {"leases": leases}:
                 entries = {name: Entry(*entry) for name, entry in leases.items()}
                 for name in self._table.replace(entries, self.ports.leases):
@@ -137,9 +139,9 @@ class PlaneProcess:
             case {"stop": _}:
                 self.stop()
 
-    def _cut(self, name: str) -> None:
+    def _cut(self, name: str, stamp: float | None = None) -> None:
         self._table.forget(name)
-        self.ports.cut(name)
+        self.ports.cut(name, stamp)
 
     def tell(self, message: dict[str, Any]) -> bool:
         """Tell the controller; False when there is none."""

@@ -72,9 +72,12 @@ class RemotePlane:
         processes = {*self._before} | ({self._current} if self._current is not None else set())
         await asyncio.gather(*(process.end() for process in processes))
 
-    def cut(self, lease: str) -> None:
-        """End all that is open for *lease*. It may go on all the same: with another client, or new tokens."""
-        self._tell_all(cut=lease)
+    def cut(self, lease: str, stamp: float) -> None:
+        """End all that is open for *lease*, and what was dialled before *stamp*.
+
+        It may go on all the same: with another client, or new tokens.
+        """
+        self._tell_all(cut=lease, stamp=stamp)
         found = self._leases().get(lease)
         if found is not None and found.state is LeaseState.READY:
             self.lease_changed(found)

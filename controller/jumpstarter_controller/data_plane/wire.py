@@ -15,7 +15,7 @@ From the controller:
 =====================================  =====================================================================================
 ``{"leases": {NAME: [CLIENT, END]}}``  first: all leases that have an exporter; END in seconds since 1970, null without one
 ``{"lease": [NAME, CLIENT, END]}``     one of them is new, or has another end
-``{"cut": NAME}``                      end all that is open for this lease
+``{"cut": NAME, "stamp": STAMP}``      end all that is open for this lease, and refuse tokens of before
 ``{"answer": ID, "lease": NAME}``      to ``ask``
 ``{"answer": ID}``                     to ``call``: the exporter was told
 ``{"answer": ID, "status": NUMBER, "reason": TEXT}``  to both: no, for this reason

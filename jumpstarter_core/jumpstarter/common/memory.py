@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 # Parameters of mallopt(3).
 _M_TRIM_THRESHOLD: Final = -1
@@ -20,6 +20,8 @@ _M_MMAP_THRESHOLD: Final = -3
 _LARGEST_BUFFER: Final = 16 << 20
 #: Free bytes at the top of a heap that are kept.
 _KEPT: Final = 32 << 20
+#: Seconds after which memory that is free goes back to the system.
+TRIM_INTERVAL: Final = 60.0
 
 
 @cache
@@ -37,6 +39,15 @@ def give_back() -> None:
     malloc_trim = _function("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)
+
+
+async def keep_giving_back(interval: float = TRIM_INTERVAL) -> NoReturn:
+    """Every *interval* seconds: what a burst of connections took would stay with the process for good."""
+    import asyncio
+
+    while True:
+        await asyncio.sleep(interval)
+        await asyncio.to_thread(give_back)
 
 
 def _function(name: str) -> Any:
