@@ -217,7 +217,8 @@ def stock_token(private: ec.EllipticCurvePrivateKey, subject: str, *, days: int 
         "iss": "https://localhost:8085",
         "aud": ["jumpstarter"],
         "sub": subject,
-        "iat": datetime.now(UTC) - timedelta(days=days),
+        # With the fraction of the second: later than what was done before in this second.
+        "iat": (datetime.now(UTC) - timedelta(days=days)).timestamp(),
         "exp": datetime.now(UTC) + timedelta(days=9),
     }
     return jwt.encode(claims, private, algorithm="ES256")
