@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
+from weakref import WeakSet
 
 from jumpstarter.common.exceptions import ArgumentError
 
@@ -15,8 +17,12 @@ from .session import Session
 class Aliases:
     """Connections, and the keywords of all of them."""
 
+    #: The connections of all imports of the library that are in use.
+    _all: ClassVar[WeakSet[Aliases]] = WeakSet()
+
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
+        self._all.add(self)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._sessions.values()))
@@ -70,4 +76,8 @@ class Aliases:
     def require_any(self, what: str) -> None:
         """Raise NotConnectedError unless there is a connection."""
         if not self._sessions:
-            raise NotConnectedError(what)
+            raise NotConnectedError(what, self._elsewhere())
+
+    def _elsewhere(self) -> tuple[str, ...]:
+        """Names of the exporters that other imports of the library, with other arguments, are connected to."""
+        return tuple(session.info.name for other in self._all if other is not self for session in other)

@@ -16,6 +16,7 @@ of `jumpstarter.common.exceptions`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jumpstarter.common.exceptions import ConnectionError, JumpstarterException
@@ -100,8 +101,14 @@ class NotConnectedError(ConnectionError):
 
     ROBOT_SUPPRESS_NAME = True
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: no exporter is connected; use `Connect To Exporter` first")
+    def __init__(self, what: str, elsewhere: Sequence[str] = ()) -> None:
+        hint = ""
+        if elsewhere:
+            hint = (
+                f"; {', '.join(elsewhere)} is connected by an import of the library with other arguments: "
+                "import it with the same ones to share the connection"
+            )
+        super().__init__(f"{what}: no exporter is connected; use `Connect To Exporter` first{hint}")
 
 
 class ConsoleClosedError(ConnectionError):

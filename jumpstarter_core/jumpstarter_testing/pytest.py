@@ -11,13 +11,14 @@ Both forms work, also mixed::
         def test_attribute(self):
             self.client.power.off()
 
-A class has one connection, made before its first test and closed after its last.
+A class has one connection, made before its first test and closed after its last. `setup_class` and `teardown_class` have it, too.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -46,18 +47,58 @@ class JumpstarterTest:
 
         @pytest.fixture(scope="class")
         @classmethod
-        def client(cls) -> Generator[Any, None, None]:
+        def client(cls, request: pytest.FixtureRequest) -> Generator[Any, None, None]:
             """The client of the exporter's root driver; its children are its attributes."""
-            with _connected(_selector(cls)) as client:
+            from .reports import register, say
+
+            register(request.config)
+            with _connected(_selector(cls), functools.partial(say, request.config)) as client:
                 yield client
+
+    _has_client: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("setup_class", "teardown_class"):
+            if name in vars(cls):
+                setattr(cls, name, _with_client(vars(cls)[name]))
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def _client_attribute(cls, client: Any) -> Generator[None, None, None]:
         # pytest has taken note of the fixture `client` by now, so the attribute is free for the object.
         cls.client = client
-        yield
-        del cls.client
+        cls._has_client = True
+        try:
+            _call(cls, "setup_class")
+            yield
+            _call(cls, "teardown_class")
+        finally:
+            cls._has_client = False
+            del cls.client
+
+
+def _with_client(method: Any) -> Any:
+    """*method* of a class as one that does nothing while the class has no client.
+
+    pytest calls `setup_class` before fixtures are made and `teardown_class` after they are gone: too early and too late for
+    a client. `_client_attribute` calls them in between.
+    """
+    function = getattr(method, "__func__", method)
+    takes_class = not isinstance(method, staticmethod)
+
+    def run(cls: type[JumpstarterTest]) -> None:
+        if cls._has_client:
+            function(*([cls] if takes_class else []))
+
+    run.__doc__ = function.__doc__
+    return classmethod(run)
+
+
+def _call(cls: type, name: str) -> None:
+    method = getattr(cls, name, None)
+    if method is not None:
+        method()
 
 
 def _selector(cls: type[JumpstarterTest]) -> str:
@@ -69,8 +110,8 @@ def _selector(cls: type[JumpstarterTest]) -> str:
 
 
 @contextmanager
-def _connected(selector: str) -> Generator[Any]:
-    """The client of the exporter for *selector*, see `JumpstarterTest`."""
+def _connected(selector: str, say: Callable[[str], None]) -> Generator[Any]:
+    """The client of the exporter for *selector*, see `JumpstarterTest`; *say* tells what is waited for."""
     from jumpstarter.connection import connect
     from jumpstarter.connection.local import lab_client
     from jumpstarter.utils.env import exporter_host, lease_of_environment
@@ -85,7 +126,7 @@ def _connected(selector: str) -> Generator[Any]:
     from jumpstarter.connection.lease import LeaseRequest, client_of, lease
 
     request = LeaseRequest(selector=selector, lease=lease_of_environment(), adopt=True)
-    with lease(config, request) as leased, client_of(leased) as client:
+    with lease(config, request, progress=say, notify=say) as leased, client_of(leased) as client:
         yield client
 
 

@@ -20,7 +20,7 @@ from jumpstarter_driver_power.driver import MockPower
 from robot.api.types import Secret
 
 from JumpstarterLibrary._connection import Connection
-from JumpstarterLibrary.errors import UnknownDriverError
+from JumpstarterLibrary.errors import NotConnectedError, UnknownDriverError
 from JumpstarterLibrary.library import JumpstarterLibrary
 from JumpstarterLibrary.selection import Choice, Where
 from JumpstarterLibrary.session import Session
@@ -82,7 +82,7 @@ def connected(**children: Driver) -> Iterator[JumpstarterLibrary]:
         try:
             yield library
         finally:
-            session.close()
+            library._disconnect("")
 
 
 @pytest.fixture
@@ -207,3 +207,13 @@ def test_a_generated_keyword_refuses_what_does_not_fit_when_python_calls_it() ->
         assert keywords["Recorder Plain"]("x", wait=timedelta(seconds=2)) == ["x", "m", "a", 2]
         with pytest.raises(ArgumentError, match="<secret>"):
             keywords["Power On"](Secret("hidden"))
+
+
+def test_an_import_with_other_arguments_hints_at_the_one_that_is_connected() -> None:
+    other = JumpstarterLibrary(timeout=timedelta(seconds=5))
+    with connected(power=MockPower()), pytest.raises(NotConnectedError) as failure:
+        other.run_keyword("Call Driver Method", ["power", "on"])
+    assert str(failure.value) == (
+        "Call Driver Method: no exporter is connected; use `Connect To Exporter` first; test is connected by an import of "
+        "the library with other arguments: import it with the same ones to share the connection"
+    )

@@ -95,3 +95,106 @@ def test_without_a_shell_the_error_says_what_to_do(text: str, tmp_path: Path) ->
     assert done.returncode == 1
     assert "jmp shell" in done.stdout
     assert "passed" not in done.stdout
+
+
+FAILING = """
+from jumpstarter_testing.pytest import JumpstarterTest
+
+class TestBoard(JumpstarterTest):
+    def test_login(self):
+        self.client.serial.read_until("never said", timeout=0.1)
+
+    def test_own_error(self):
+        raise ValueError("my own")
+
+    def test_of_a_helper(self):
+        look(self.client)
+
+def look(client):
+    client.call("no_such_method")
+"""
+
+CLASS_SETUP = """
+from jumpstarter_testing.pytest import JumpstarterTest
+
+order = []
+
+class Base(JumpstarterTest):
+    @classmethod
+    def setup_class(cls):
+        cls.client.power.on()
+        order.append("base")
+
+    @classmethod
+    def teardown_class(cls):
+        cls.client.power.off()
+        order.append("off")
+
+class TestBoard(Base):
+    @classmethod
+    def setup_class(cls):
+        super().setup_class()
+        order.append("board")
+
+    def test_board_is_on(self):
+        assert order == ["base", "board"]
+
+class TestPlain(JumpstarterTest):
+    def setup_class(self):
+        self.client.power.on()
+
+    def test_plain(self):
+        assert order == ["base", "board", "off"]
+
+class TestStatic(JumpstarterTest):
+    @staticmethod
+    def setup_class():
+        order.append("static")
+
+    def test_static(self):
+        assert order[-1] == "static"
+
+class TestAgain(JumpstarterTest):
+    @classmethod
+    def setup_class(cls):
+        cls.client.no_such_driver
+
+    def test_never(self):
+        pass
+"""
+
+
+def test_a_failure_is_short_and_has_its_reason(tmp_path: Path) -> None:
+    done = run(FAILING, tmp_path, shell=True)
+    assert done.returncode == 1
+    assert (
+        "E       jumpstarter_driver_pyserial.reader.SerialReadTimeout: 'never said' did not arrive within 0.1 s"
+        in done.stdout
+    )
+    assert "take_until" not in done.stdout
+    assert "def look(client)" in done.stdout
+    assert ">       raise ValueError" in done.stdout
+    body = done.stdout.split("test_login ____")[1].split("____")[0]
+    assert len(body.splitlines()) < 15, body
+    assert "::test_login - SerialReadTimeout: " in done.stdout
+
+
+def test_setup_and_teardown_of_a_class_have_the_client(tmp_path: Path) -> None:
+    done = run(CLASS_SETUP, tmp_path, shell=True)
+    assert "3 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "no_such_driver" in done.stdout
+    assert "Fixture" not in done.stdout
+
+
+def test_what_is_waited_for_is_seen_though_output_is_captured(tmp_path: Path) -> None:
+    text = """
+from jumpstarter_testing.reports import say
+
+def test_waits(request):
+    print("captured")
+    say(request.config, "Waiting for a board: 2 before this one")
+"""
+    done = run(text, tmp_path, shell=False)
+    assert done.returncode == 0
+    assert "Waiting for a board: 2 before this one\n" in done.stdout
+    assert "captured" not in done.stdout
