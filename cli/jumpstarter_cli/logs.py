@@ -79,7 +79,7 @@ def configure(default: str = "WARNING", *, hide: str | None = None, times: bool 
         handler.setLevel(level)
         root.addHandler(handler)
     if times:
-        handler.setFormatter(logging.Formatter(TIMES + FORMAT))
+        handler.setFormatter(_ForTerminals(TIMES + FORMAT))
     if hide and not _requested:
         handler.addFilter(lambda record: record.name != hide)
     # The exporter's log stream has its own handler and wants INFO whatever this terminal shows.
