@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from anyio import create_memory_object_stream
 from anyio.streams.stapled import StapledObjectStream
 from jumpstarter.client import DriverClient
 from jumpstarter.common import exceptions
@@ -171,6 +172,14 @@ class Faulty(Driver):
             yield _Deaf()
 
     # --- floods ---
+
+    @exportstream
+    @asynccontextmanager
+    async def silent(self) -> AsyncGenerator[Any]:
+        """A stream that says nothing; any number of clients may have one."""
+        ours, theirs = create_memory_object_stream[bytes]()
+        with ours, theirs:
+            yield StapledObjectStream(ours, theirs)
 
     @export
     def flood_items(self, size: int) -> Generator[str]:

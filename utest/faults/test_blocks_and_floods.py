@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from anyio import BrokenResourceError
-from jumpstarter.common.exceptions import ConnectionError
+from jumpstarter.common.exceptions import ConnectionError, DriverError
+from jumpstarter.session.executor import MAX_STREAMS
 from jumpstarter_testing.eventually import eventually
 
 from .conftest import LIMIT, Exporter, Process
@@ -185,3 +186,23 @@ def test_two_exporters_on_one_port(doomed: Exporter, tmp_path: Path) -> None:
         assert [line for line in second.lines if "in use" in line and doomed.address in line]
     with doomed.client() as client:
         assert client.faulty.call("ping") == "pong"
+
+
+def test_calls_go_on_when_a_session_has_as_many_streams_as_it_takes(doomed: Exporter) -> None:
+    with doomed.client() as client:
+        streams = [client.faulty.open_stream("silent") for _ in range(MAX_STREAMS)]
+        with pytest.raises(DriverError, match=f"the exporter has {MAX_STREAMS} streams open.*close some"):
+            client.faulty.open_stream("silent")
+        assert client.other.call("ping") == "pong"
+        for stream in streams:
+            stream.stream.cancel()
+
+        def opens() -> bool:
+            try:
+                client.faulty.open_stream("silent").stream.cancel()
+            except DriverError:
+                return False
+            return True
+
+        eventually(opens, timeout=LIMIT)
+        doomed.process.kill()

@@ -19,8 +19,10 @@ logger = logging.getLogger("jumpstarter.session")
 CORE_THREADS: Final = 4
 #: Seconds without progress after which waiting calls get another thread.
 PATIENCE: Final = 0.002
-#: A session with more calls and streams at once than this makes the rest wait.
-MAX_THREADS: Final = 1024
+#: Streams that a session has open at once, each with two threads; more are refused.
+MAX_STREAMS: Final = 512
+#: A session with more calls at once than streams leave threads for makes the rest wait.
+MAX_THREADS: Final = 2 * MAX_STREAMS + 1024
 
 _Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], "Future[Any]"]
 

@@ -39,6 +39,8 @@ from jumpstarter.streams.frames import (
 )
 from jumpstarter.streams.pipe import Pipe
 
+from .executor import MAX_STREAMS
+
 if TYPE_CHECKING:
     from . import Session
 
@@ -54,8 +56,20 @@ class RouterService:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._places = threading.BoundedSemaphore(MAX_STREAMS)
 
     def Stream(self, frames: Iterator[Frame], context: grpc.ServicerContext) -> Iterator[Frame]:  # noqa: N802
+        if not self._places.acquire(blocking=False):
+            context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"the exporter has {MAX_STREAMS} streams open, and opens no more: close some of them",
+            )
+        try:
+            yield from self._serve(frames, context)
+        finally:
+            self._places.release()
+
+    def _serve(self, frames: Iterator[Frame], context: grpc.ServicerContext) -> Iterator[Frame]:
         metadata = dict(context.invocation_metadata())
         try:
             self._session.status.check_open()
