@@ -176,7 +176,7 @@ class Admin:
             try:
                 return call(request, metadata=self._metadata, timeout=CALL_TIMEOUT)
             except grpc.RpcError as error:
-                raise controller_error(error) from None
+                raise controller_error(error, self.access.address()) from None
 
         return ask
 

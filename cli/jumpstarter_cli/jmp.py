@@ -55,7 +55,9 @@ def _use_endpoint(ctx: click.Context, param: click.Parameter, value: str | None)
     if value and not ctx.resilient_parsing:
         import os
 
-        os.environ["JMP_ENDPOINT"] = value
+        from .lab import check_address
+
+        os.environ["JMP_ENDPOINT"] = check_address(ctx, param, value) or ""
 
 
 def main() -> int:

@@ -122,6 +122,17 @@ def key_values(option: str, values: tuple[str, ...]) -> dict[str, str]:
     return pairs
 
 
+def check_address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """*value* if it is a controller's address. Raises click.BadParameter for anything else but nothing."""
+    from jumpstarter.common.addresses import address_problem
+
+    if value and (problem := address_problem(value)):
+        raise click.BadParameter(
+            f"'{value}': {problem}; expected HOST:PORT, such as lab.example.com:8082", ctx, param
+        )
+    return value
+
+
 @contextmanager
 def lab_of(client: str | None, client_config: str | None) -> Iterator[tuple[Lab, ClientConfigV1Alpha1]]:
     """The controller of the client configuration that the options name, and the configuration."""

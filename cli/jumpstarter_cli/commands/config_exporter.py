@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from jumpstarter_cli.exporters import complete_alias
+from jumpstarter_cli.lab import check_address
 from jumpstarter_cli.output import output_option, show_configs
 from jumpstarter_cli.prompts import ask
 
@@ -15,7 +16,7 @@ alias_argument = click.argument("alias", default="default", shell_complete=compl
 @click.argument("alias", default="default")
 @click.option("--namespace", help="Namespace of the exporter at its controller.")
 @click.option("--name", help="Name of the exporter at its controller.")
-@click.option("--endpoint", help="Endpoint of the controller; empty for local mode.")
+@click.option("--endpoint", callback=check_address, help="Endpoint of the controller; empty for local mode.")
 @click.option("--token", help="Token of the exporter at its controller; empty for local mode.")
 @click.option(
     "-k",

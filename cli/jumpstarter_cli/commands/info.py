@@ -8,6 +8,8 @@ import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from jumpstarter.common.addresses import address_problem
+from jumpstarter.common.causes import explain
 from jumpstarter.common.exceptions import ConfigurationError, ConnectionError, JumpstarterException
 from jumpstarter.common.printable import printable_line
 
@@ -79,16 +81,16 @@ def _config(client: str | None, client_config: str | None) -> ClientConfigV1Alph
 
 def _describe_server(endpoint: str, values: dict[str, Any]) -> str | None:
     """Fill in what the server presents; gives the problem, None when there is none."""
+    if problem := address_problem(endpoint):
+        return f"'{endpoint}': {problem}; expected HOST:PORT"
     host, _, port = endpoint.rpartition(":")
-    if not host or not port.isdigit():
-        return f"'{endpoint}' is not HOST:PORT"
     try:
         certificate, values["certificate_valid_for"], values["certificate_expires"] = _certificate(
             host, int(port)
         )
         values["health"] = _health(endpoint, certificate, values["certificate_valid_for"].split(", ")[0])
     except (OSError, ConnectionError) as error:
-        return f"the controller at {endpoint} does not answer: {error}"
+        return f"the controller at {endpoint} does not answer: {explain(str(error), endpoint).removeprefix(f'{endpoint}: ')}"
     return None if values["health"] == "serving" else "the controller is not serving"
 
 

@@ -8,7 +8,7 @@ import click
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.tokens import read_token
 
-from jumpstarter_cli.lab import client_options
+from jumpstarter_cli.lab import check_address, client_options
 from jumpstarter_cli.lab_address import ask_lab, authority_of
 from jumpstarter_cli.logs import note
 from jumpstarter_cli.prompts import ask
@@ -22,7 +22,11 @@ from .admin_create import note_drivers
 @click.option("--exporter", metavar="NAME", help="Alias of exporter config")
 @click.option("--exporter-config", metavar="FILE", type=click.Path(), help="Path of exporter config")
 @click.option(
-    "-e", "--endpoint", metavar="HOST:PORT", help="The controller; without it the one that HOST tells."
+    "-e",
+    "--endpoint",
+    metavar="HOST:PORT",
+    callback=check_address,
+    help="The controller; without it the one that HOST tells.",
 )
 @click.option("--namespace", help="Namespace of the client or exporter.")
 @click.option("--name", help="Name of the client or exporter; without it the one in the token.")

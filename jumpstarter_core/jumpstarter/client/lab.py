@@ -195,11 +195,15 @@ class Lab:
     *token* is None where the channel itself tells the controller who calls.
     """
 
-    def __init__(self, channel: grpc.Channel, namespace: str, name: str, token: str | None) -> None:
+    def __init__(
+        self, channel: grpc.Channel, namespace: str, name: str, token: str | None, endpoint: str = ""
+    ) -> None:
         from jumpstarter_protocol.jumpstarter.client.v1 import client_pb2_grpc
 
         self.namespace = namespace
         self.name = name
+        #: The controller's address, for messages; "" where it is not known.
+        self.endpoint = endpoint
         self._requests = Requests(namespace)
         self._channel = channel
         self._stub: Any = client_pb2_grpc.ClientServiceStub(channel)  # type: ignore[no-untyped-call]
@@ -347,7 +351,7 @@ class Lab:
         try:
             return Unary(method)(request, metadata=(*self._metadata, *more), timeout=timeout)
         except grpc.RpcError as error:
-            raise controller_error(error) from None
+            raise controller_error(error, self.endpoint) from None
 
 
 class ControllerUnreachable(ConnectionError):
@@ -362,15 +366,19 @@ class LeaseClaimed(LeaseError):
     """Raised when a lease is wanted for oneself, and another connection uses it."""
 
 
-def controller_error(error: grpc.RpcError) -> ConnectionError | LeaseError:
-    """The exception for what a controller answered."""
+def controller_error(error: grpc.RpcError, address: str = "") -> ConnectionError | LeaseError:
+    """The exception for what the controller at *address* answered."""
+    from jumpstarter.common.causes import explain
+
     code, details = error.code(), error.details() or ""
     if refusal_kind(error) == STORE_ERROR:
         return ControllerCannotStore(f"the controller {details}; try again when there is room")
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
         return ControllerUnreachable(
-            f"the controller cannot be reached: {_last_reason(details) or 'no answer in time'}"
+            f"the controller cannot be reached: {explain(details, address, _last_reason(details))}"
         )
+    if code is grpc.StatusCode.UNIMPLEMENTED and "method not found" in details.lower():
+        return ConnectionError(f"the controller cannot be asked: {explain(details, address)}")
     if "namespace mismatch" in details and refusal_kind(error) != "NotAuthenticated":
         return LeaseError(f"{details}; say that one with --namespace, or leave the option out")
     if is_refusal(error):

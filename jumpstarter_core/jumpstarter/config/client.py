@@ -22,6 +22,7 @@ from jumpstarter.common.exceptions import (
     JumpstarterException,
 )
 from jumpstarter.config.common import CONFIG_API_VERSION, ObjectMeta
+from jumpstarter.config.endpoint import endpoint
 from jumpstarter.config.env import (
     JMP_CLIENT,
     JMP_CLIENT_CONFIG,
@@ -87,7 +88,7 @@ class ClientConfigV1Alpha1:
     )
     kind: Literal["ClientConfig", "Client"] = field(default="ClientConfig", metadata={"keep": True})
     metadata: ObjectMeta
-    endpoint: str | None = None
+    endpoint: str | None = field(default=None, metadata={"convert": endpoint})
     tls: TLSConfigV1Alpha1 = field(default_factory=TLSConfigV1Alpha1)
     token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
@@ -477,9 +478,9 @@ def resolve_client_config(
         return ClientConfigV1Alpha1.from_file(path)
     if alias := client or chosen(JMP_CLIENT):
         return ClientConfigV1Alpha1.load(alias)
-    endpoint = [chosen(name) for name in (JMP_NAMESPACE, JMP_NAME, JMP_ENDPOINT)][-1]
+    address = [chosen(name) for name in (JMP_NAMESPACE, JMP_NAME, JMP_ENDPOINT)][-1]
     from_env = ClientConfigV1Alpha1.try_from_env()
-    if from_env is not None and endpoint:
+    if from_env is not None and address:
         return from_env
     if current := UserConfigV1Alpha1.load_or_create().config.current_client_alias:
         return _current(current)

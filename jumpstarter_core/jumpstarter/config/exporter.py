@@ -24,6 +24,7 @@ from jumpstarter.config.driver_instance import (
     as_instances,
     convert_children,
 )
+from jumpstarter.config.endpoint import endpoint
 from jumpstarter.config.fields import file_fields, names_of, to_plain
 from jumpstarter.config.files import EXPORTERS, dump, missing_file, write_atomically
 from jumpstarter.config.listing import ConfigList
@@ -163,7 +164,7 @@ class ExporterConfigV1Alpha1:
     )
     kind: Literal["ExporterConfig", "Exporter"] = field(default="ExporterConfig", metadata={"keep": True})
     metadata: ObjectMeta
-    endpoint: str | None = None
+    endpoint: str | None = field(default=None, metadata={"convert": endpoint})
     tls: TLSConfigV1Alpha1 = field(default_factory=TLSConfigV1Alpha1)
     token: str | None = field(default=None, repr=False)
     grpcOptions: dict[str, str | int | bool] = field(  # noqa: N815 - the name in the file

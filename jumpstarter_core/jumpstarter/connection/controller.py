@@ -47,7 +47,7 @@ def controller(config: ClientConfigV1Alpha1) -> Generator[Lab]:
     credentials = channel_credentials(endpoint, config.tls)
     options = {**RECONNECTING, **ALIVE, **config.grpcOptions}
     with open_channel(lambda: secure_channel(endpoint, credentials, options)) as channel:
-        yield Lab(channel, config.metadata.namespace or "default", config.metadata.name, token)
+        yield Lab(channel, config.metadata.namespace or "default", config.metadata.name, token, endpoint)
 
 
 def token_notice(config: ClientConfigV1Alpha1) -> str:

@@ -334,9 +334,9 @@ def test_a_complete_environment_comes_before_the_current_client(
     write_client(homes, "current", DOCUMENTED)
     UserConfigV1Alpha1().use_client("current")
     for name in ("JMP_NAMESPACE", "JMP_NAME", "JMP_ENDPOINT"):
-        monkeypatch.setenv(name, "environment")
+        monkeypatch.setenv(name, "environment:1")
     config = resolve_client_config()
-    assert (config.endpoint, config.token) == ("environment", None)
+    assert (config.endpoint, config.token) == ("environment:1", None)
 
 
 # Aliases

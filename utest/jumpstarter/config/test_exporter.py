@@ -145,10 +145,10 @@ def test_environment_over_user_file_over_system_file(homes: Homes, monkeypatch: 
     ):
         ExporterConfigV1Alpha1.load("e")
     for name in ("JMP_NAME", "JMP_NAMESPACE", "JMP_ENDPOINT", "JMP_TOKEN"):
-        monkeypatch.setenv(name, name.lower())
+        monkeypatch.setenv(name, f"{name.lower()}:1")
     config = ExporterConfigV1Alpha1.load("e")
-    assert config.metadata == ObjectMeta(namespace="jmp_namespace", name="jmp_name")
-    assert (config.endpoint, config.token) == ("jmp_endpoint", "jmp_token")
+    assert config.metadata == ObjectMeta(namespace="jmp_namespace:1", name="jmp_name:1")
+    assert (config.endpoint, config.token) == ("jmp_endpoint:1", "jmp_token:1")
 
 
 def test_form_alone_can_be_read_where_drivers_are_not_installed(homes: Homes) -> None:

@@ -225,7 +225,7 @@ def test_a_misspelt_key_of_an_exporter_file_is_refused(kind: type[Any], tmp_path
     file = tmp_path / "board.yaml"
     file.write_text(
         "apiVersion: jumpstarter.dev/v1alpha1\nkind: ExporterConfig\nmetadata: {namespace: a, name: b}\n"
-        "endpoint: x\ntoken: y\n"
+        "endpoint: x:1\ntoken: y\n"
         f"export: {{board: {{type: {__name__}.{kind.__name__}, config: {{sped: fast}}}}}}\n"
     )
     with pytest.raises(ConfigurationError, match=r"sped.*speed"):

@@ -1,0 +1,197 @@
+"""Addresses of controllers are checked where they enter, and each message of a connection says where, why and what next."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from jumpstarter.common.addresses import address_problem
+
+if TYPE_CHECKING:
+    from .conftest import Cli
+
+WRONG = {
+    "https://lab.example.com:8082": "leave out https://",
+    "https://lab": "leave out https://",
+    "lab": "no port",
+    "lab:": "a port is a number from 1 to 65535",
+    ":8082": "no host",
+    "lab:99999": "a port is a number from 1 to 65535",
+    "lab:0": "a port is a number from 1 to 65535",
+    "lab:http": "a port is a number from 1 to 65535",
+    "::1:8082": "stands in brackets",
+    "[::1]": "no port",
+    "lab :8082": "blanks",
+    " lab:8082": "blanks",
+    "lab:8082/path": "more than a host and a port",
+    "me@lab:8082": "more than a host and a port",
+}
+
+
+@pytest.mark.parametrize("address", WRONG)
+def test_wrong_address_is_named_with_what_is_wrong(address: str) -> None:
+    assert WRONG[address] in address_problem(address)
+
+
+@pytest.mark.parametrize("address", ["lab:8082", "lab.example.com:443", "127.0.0.1:1", "[::1]:65535"])
+def test_right_address(address: str) -> None:
+    assert address_problem(address) == ""
+
+
+@pytest.mark.parametrize("address", ["https://lab", "lab:99999", "lab"])
+def test_wrong_address_is_refused_wherever_it_enters(cli: Cli, address: str) -> None:
+    told = WRONG[address]
+    for command in (
+        ("--endpoint", address, "get", "leases"),
+        ("config", "client", "create", "x", "-e", address, "-t", "t", "--allow", "", "--nointeractive"),
+        ("login", "--client", "x", "--endpoint", address, "--token", "t", "--nointeractive"),
+    ):
+        result = cli.jmp(*command)
+        assert result.code == 2, result
+        assert told in result.error
+    client(cli, address)
+    result = cli.jmp("get", "leases")
+    assert result.code == 1
+    assert "default.yaml:4: endpoint: " in result.error and told in result.error
+    path = cli.home / "config" / "jumpstarter" / "clients" / "default.yaml"
+    assert cli.jmp("config", "validate", str(path)).code == 1
+    path.unlink()
+    result = cli.jmp("get", "leases", env={"JMP_ENDPOINT": address, "JMP_NAME": "a", "JMP_NAMESPACE": "b"})
+    assert result.code == 1
+    assert "JMP_ENDPOINT" in result.error and told in result.error
+
+
+def client(cli: Cli, endpoint: str, more: str = "") -> None:
+    path = cli.home / "config" / "jumpstarter" / "clients" / "default.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "apiVersion: jumpstarter.dev/v1alpha1\nkind: ClientConfig\nmetadata: {name: me, namespace: lab}\n"
+        f'endpoint: "{endpoint}"\ntoken: t\n{more}'
+    )
+
+
+@contextmanager
+def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port at which *answer* gets each connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                try:
+                    answer(connection)
+                except OSError:
+                    connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def plain(connection: socket.socket) -> None:
+    connection.recv(1000)
+    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\nProtocol mismatch.\r\n")
+    connection.close()
+
+
+def certificate(folder: str, names: list[str], begins: datetime, ends: datetime) -> tuple[str, str]:
+    """(file of a certificate signed by itself and its key, its PEM)."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = built.public_bytes(serialization.Encoding.PEM).decode()
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    path = f"{folder}/server.pem"
+    with open(path, "w") as file:
+        file.write(secret + pem)
+    return path, pem
+
+
+def tls(path: str) -> Callable[[socket.socket], None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    context.set_alpn_protocols(["h2"])
+
+    def answer(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(1000)
+
+    return answer
+
+
+def asked(cli: Cli, address: str, ca: str = "", env: dict[str, str] | None = None) -> str:
+    import base64
+
+    client(cli, address, f"tls: {{ca: {base64.b64encode(ca.encode()).decode()}}}\n" if ca else "")
+    result = cli.jmp("get", "leases", env=env)
+    assert result.code == 1
+    assert address in result.error
+    return result.error
+
+
+def test_refused_connection(cli: Cli) -> None:
+    assert "nothing listens there (check host and port" in asked(cli, "127.0.0.1:1")
+
+
+def test_unknown_name(cli: Cli) -> None:
+    assert "the name is not known (check how it is written" in asked(cli, "no-such-lab.invalid:8082")
+
+
+def test_service_without_tls(cli: Cli) -> None:
+    with listening(plain) as port:
+        assert "does not speak TLS" in asked(cli, f"127.0.0.1:{port}")
+
+
+def test_certificate_of_an_authority_that_is_not_trusted(cli: Cli) -> None:
+    now = datetime.now(UTC)
+    path, _ = certificate(str(cli.home), ["localhost"], now - timedelta(1), now + timedelta(1))
+    with listening(tls(path)) as port:
+        told = asked(cli, f"localhost:{port}")
+    assert "not trusted here" in told and "jmp login" in told
+
+
+def test_certificate_for_another_name(cli: Cli) -> None:
+    now = datetime.now(UTC)
+    path, pem = certificate(str(cli.home), ["other.example.com"], now - timedelta(1), now + timedelta(1))
+    with listening(tls(path)) as port:
+        assert "its certificate is for another name" in asked(cli, f"127.0.0.1:{port}", pem)
+
+
+def test_certificate_that_has_expired(cli: Cli) -> None:
+    now = datetime.now(UTC)
+    path, pem = certificate(str(cli.home), ["localhost"], now - timedelta(2), now - timedelta(1))
+    with listening(tls(path)) as port:
+        assert "its certificate is not valid today" in asked(cli, f"localhost:{port}", pem)
+
+
+def test_dead_proxy_is_mentioned_without_its_password(cli: Cli) -> None:
+    proxy = {"https_proxy": "http://user:secret@127.0.0.1:1", "no_proxy": ""}
+    told = asked(cli, "lab.example.com:8082", env=proxy)
+    assert "https_proxy=http://127.0.0.1:1 is used" in told
+    assert "secret" not in told
