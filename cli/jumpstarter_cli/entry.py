@@ -170,5 +170,8 @@ def _leave_quietly(streams: list[int]) -> int:
 
 def terminate(signum: int, frame: FrameType | None) -> NoReturn:
     """Signal handler that ends the process with exit code 128 + n."""
+    # What a loop of the command says of tasks that this exception meets is a consequence, with a traceback for each.
+    if (logging := sys.modules.get("logging")) is not None:
+        logging.getLogger("asyncio").disabled = True
     # An exception, so that every `with` of the command is left properly.
     raise SystemExit(128 + signum)

@@ -44,7 +44,7 @@ class Root:
             raise ValueError(f"path {path!r} begins or ends with white space, which the storage would drop")
         if ".." in _SEPARATORS.split(path):
             raise ValueError(
-                f"path {path!r} has '..' in it and may escape the configured root: give it from the root down"
+                f"path escapes the configured root: {path!r} has '..' in it, give it from the root down"
             )
         if self.folder is not None and not self.follow_links:
             _check_links(self.folder, path)
@@ -56,6 +56,6 @@ def _check_links(folder: str, path: str) -> None:
     target = os.path.realpath(os.path.join(root, path.lstrip("/")))  # noqa: PTH118 - a path may be empty
     if target != root and not target.startswith(root.rstrip("/") + "/"):
         raise ValueError(
-            f"path {path!r} escapes the configured root by a symbolic link: the storage's owner may allow that "
+            f"path escapes the configured root: {path!r} leads out by a symbolic link; the storage's owner may allow that "
             "with follow_links: true in the exporter file"
         )

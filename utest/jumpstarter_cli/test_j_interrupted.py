@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from .conftest import Cli
+    from .conftest import Cli, Running
 
 DRIVER = """
 import asyncio, sys
@@ -46,6 +46,15 @@ class Endless(ObjectStream[bytes]):
 
 @dataclass(kw_only=True)
 class MoverClient(DriverClient):
+    async def lend(self):
+        async with self.resource_async(Endless()) as handle:
+            await self.call_async("read", handle)
+
+    async def lend_in_a_group(self):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.lend)
+            await anyio.sleep_forever()
+
     async def shout(self):
         async with self.resource_async(Endless()):
             while True:
@@ -56,6 +65,16 @@ class MoverClient(DriverClient):
         @click.group()
         def base():
             "Moves data"
+        @base.command()
+        def portal(): self.portal.call(self.lend)
+        @base.command()
+        def portal_nested(): self.portal.call(self.lend_in_a_group)
+        @base.command()
+        def own_loop(): anyio.run(self.lend)
+        @base.command()
+        def own_loop_nested(): anyio.run(self.lend_in_a_group)
+        @base.command()
+        def asyncio_run(): asyncio.run(self.lend_in_a_group())
         @base.command()
         def shout_portal(): self.portal.call(self.shout)
         @base.command()
@@ -69,6 +88,8 @@ class MoverClient(DriverClient):
         return base
 """
 
+WAYS = ["portal", "portal-nested", "own-loop", "own-loop-nested", "asyncio-run"]
+
 
 @pytest.fixture
 def mover(cli: Cli, tmp_path: Path) -> Iterator[None]:
@@ -78,6 +99,17 @@ def mover(cli: Cli, tmp_path: Path) -> Iterator[None]:
     cli.ok("jmp", "local", "start", "--exporter", "mover")
     yield
     cli.jmp("local", "stop")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_signal_ends_a_transfer_in_one_line_at_most(
+    cli: Cli, mover: None, start: Callable[..., Running], way: str
+) -> None:
+    for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        running = start("j", "mover", way)
+        running.wait_for("moving")
+        assert running.end(signum) == code
+        assert "".join(running.seen).strip().splitlines()[1:] == []
 
 
 @pytest.mark.parametrize("way", ["shout-portal", "shout-own-loop", "shout-nested"])
