@@ -89,6 +89,17 @@ def test_a_content_encoding_is_undone(fetch: Any, web: Any, coding: str, chunked
     assert fetch(f"{web.url}/img") == IMAGE
 
 
+def test_brotli_is_undone_where_its_library_is(fetch: Any, web: Any) -> None:
+    brotli = pytest.importorskip("brotli", minversion="1.2")
+    packed = brotli.compress(IMAGE)
+    web.answer("/img", packed, "Content-Encoding: br")
+    assert fetch(f"{web.url}/img") == IMAGE
+    for broken in (packed[:-5], packed[: len(packed) // 2], b"no brotli" * 100):
+        web.answer("/img", broken, "Content-Encoding: br")
+        with pytest.raises(DriverError, match="cannot be decoded"):
+            fetch(f"{web.url}/img")
+
+
 @pytest.mark.parametrize("coding", ["br", "compress", "pack200-gzip", "aes128gcm", "gzip, exi"])
 def test_an_unknown_content_encoding_leaves_the_device_as_it_is(fetch: Any, web: Any, coding: str) -> None:
     if coding == "br" and importlib.util.find_spec("brotli"):

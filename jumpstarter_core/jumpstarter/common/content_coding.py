@@ -85,9 +85,13 @@ def _is_zlib(head: bytes) -> bool:
 class _Brotli:
     def __init__(self) -> None:
         self._inner = _brotli().Decompressor()
+        self._hungry = True
 
     def step(self, data: bytes) -> bytes:
-        return bytes(self._inner.process(data, output_buffer_limit=INFLATE_STEP))
+        out = bytes(self._inner.process(data, output_buffer_limit=INFLATE_STEP))
+        # It says that it can take more while it still has something to give.
+        self._hungry = not out
+        return out
 
     @property
     def eof(self) -> bool:
@@ -95,7 +99,7 @@ class _Brotli:
 
     @property
     def hungry(self) -> bool:
-        return bool(self._inner.can_accept_more_data())
+        return self._hungry
 
     @property
     def rest(self) -> bytes:
