@@ -22,11 +22,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from time import sleep
+from time import monotonic, sleep
 from types import FrameType, TracebackType
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+#: Seconds after which the main thread, while it waits, looks for a signal by itself. One that comes in the moment between
+#: Python's last look and the system's wait wakes nobody: its handler would run when the wait is over, perhaps never.
+_SLICE: Final = 0.25
 
 #: The signals whose handlers may raise. SIGKILL and SIGSTOP have none, those of faults end the process.
 _NUMBERS: Final = tuple(
@@ -316,8 +320,10 @@ def acquire(waiter: _thread.LockType, timeout: float | None = None) -> bool:
     A handler that raises leaves it, also inside a shield.
     """
     seconds = -1 if timeout is None else max(timeout, 0)
-    if not _main.depth or _thread.get_ident() != threading.main_thread().ident:
+    if _thread.get_ident() != threading.main_thread().ident:
         return waiter.acquire(True, seconds)
+    if not _main.depth:
+        return _acquire_in_slices(waiter, seconds)
     if _main.pending is not None:
         raise _taken()
     _main.interruptible = True
@@ -325,9 +331,20 @@ def acquire(waiter: _thread.LockType, timeout: float | None = None) -> bool:
         # One that came before the line above waits already.
         if _main.pending is not None:
             raise _taken()
-        return waiter.acquire(True, seconds)
+        return _acquire_in_slices(waiter, seconds)
     finally:
         _main.interruptible = False
+
+
+def _acquire_in_slices(waiter: _thread.LockType, seconds: float) -> bool:
+    """Acquire *waiter* in the main thread within *seconds*, -1 for ever."""
+    if 0 <= seconds <= _SLICE:
+        return waiter.acquire(True, seconds)
+    end = None if seconds < 0 else monotonic() + seconds
+    while end is None or (rest := end - monotonic()) > 0:
+        if waiter.acquire(True, _SLICE if end is None else min(_SLICE, rest)):
+            return True
+    return False
 
 
 def start_thread(target: Callable[..., object], *args: Any, name: str) -> threading.Thread:
