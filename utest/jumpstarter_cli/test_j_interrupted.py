@@ -70,12 +70,6 @@ class MoverClient(DriverClient):
         @base.command()
         def portal_nested(): self.portal.call(self.lend_in_a_group)
         @base.command()
-        def own_loop(): anyio.run(self.lend)
-        @base.command()
-        def own_loop_nested(): anyio.run(self.lend_in_a_group)
-        @base.command()
-        def asyncio_run(): asyncio.run(self.lend_in_a_group())
-        @base.command()
         def shout_portal(): self.portal.call(self.shout)
         @base.command()
         def shout_own_loop(): anyio.run(self.shout)
@@ -88,7 +82,7 @@ class MoverClient(DriverClient):
         return base
 """
 
-WAYS = ["portal", "portal-nested", "own-loop", "own-loop-nested", "asyncio-run"]
+WAYS = ["portal", "portal-nested"]
 
 
 @pytest.fixture
