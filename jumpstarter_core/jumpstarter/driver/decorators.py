@@ -19,9 +19,12 @@ def export(func: F) -> F:
     """Let clients call the decorated method: a function or coroutine once, a (sync or async) generator item by item.
 
     Arguments come over the wire as numbers, text, lists and dictionaries; they are converted to the annotations of the
-    method before it runs. Raises ValueError for what is not a function.
+    method before it runs. Static and class methods may be decorated, too. Raises ValueError for what is not a function.
     """
-    if isgeneratorfunction(func) or isasyncgenfunction(func):
+    if isinstance(func, staticmethod | classmethod):
+        # The mark goes to the function: a driver's attribute is that, or bound to it.
+        export(func.__func__)
+    elif isgeneratorfunction(func) or isasyncgenfunction(func):
         setattr(func, MARKER_STREAMING_DRIVERCALL, MARKER_MAGIC)
     elif isfunction(func) or iscoroutinefunction(func) or callable(getattr(func, "__wrapped__", None)):
         # pydantic's validate_call and the like give a callable that wraps a function.
