@@ -79,14 +79,16 @@ def explain_wait(mask: int, boards: Boards) -> tuple[Reason, str]:
     online = mask & boards.online
     if not online:
         return Reason.OFFLINE, f"none of {_those(mask, boards)} is online"
+    away = mask & ~boards.online
+    offline = f"; offline: {_those(away, boards)}" if away else ""
     idle = online & ~boards.held
     if not idle:
-        return Reason.NOT_AVAILABLE, f"leased: {_those(online, boards)}"
+        return Reason.NOT_AVAILABLE, f"leased: {_those(online, boards)}{offline}"
     if not idle & boards.ready:
-        return Reason.NOT_READY, f"not ready for a new lease yet: {_those(idle, boards)}"
+        return Reason.NOT_READY, f"not ready for a new lease yet: {_those(idle, boards)}{offline}"
     return (
         Reason.NOT_AVAILABLE,
-        f"reserved for a lease that begins soon: {_those(idle & boards.ready, boards)}",
+        f"reserved for a lease that begins soon: {_those(idle & boards.ready, boards)}{offline}",
     )
 
 

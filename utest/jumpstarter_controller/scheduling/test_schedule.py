@@ -109,6 +109,20 @@ def test_a_disabled_exporter_is_leased_by_name_only_when_that_is_asked_for() -> 
     assert selected.refusals[0].reason is Reason.ALL_DISABLED
 
 
+def test_waiter_is_told_which_boards_are_offline_while_it_waits_for_others() -> None:
+    away = replace(X[1], lost_at=NOW)
+    decisions = schedule(lab([X[0], away], [held("h", "x1"), lease("w", selector="kind=x")]), NOW)
+    assert not decisions.grants
+    assert decisions.outlooks["w"].message == "leased: exporter x1; offline: exporter x2"
+
+
+def test_waiter_whose_client_has_gone_gets_nothing_and_keeps_its_place() -> None:
+    waits = replace(lease("w", selector="kind=x", age=MINUTE), claims=frozenset({"c"}))
+    gone, later = replace(waits, unattended=True), lease("later", selector="kind=x")
+    assert granted(schedule(lab([X[0]], [gone, later]), NOW)) == {"later": "x1"}
+    assert granted(schedule(lab([X[0]], [waits, later]), NOW)) == {"w": "x1"}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -116,6 +130,7 @@ def test_a_disabled_exporter_is_leased_by_name_only_when_that_is_asked_for() -> 
         ({"last_seen": None}, Reason.OFFLINE),
         ({"last_seen": NOW - OFFLINE_AFTER - MINUTE}, Reason.OFFLINE),
         ({"status": ExporterStatus.OFFLINE}, Reason.OFFLINE),
+        ({"lost_at": NOW}, Reason.OFFLINE),
         ({"status": ExporterStatus.AFTER_LEASE_HOOK}, Reason.NOT_READY),
         ({"status": ExporterStatus.LEASE_READY}, Reason.NOT_READY),
         ({"status": ExporterStatus.BEFORE_LEASE_HOOK_FAILED}, Reason.NOT_READY),
