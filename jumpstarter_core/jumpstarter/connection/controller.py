@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: People wait for commands: a controller that is back is found within seconds.
 RECONNECTING: Final[dict[str, Any]] = {
     "grpc.initial_reconnect_backoff_ms": 200,
-    "grpc.max_reconnect_backoff_ms": 5_000,
+    "grpc.max_reconnect_backoff_ms": 2_000,
 }
 
 #: Who is cut off from the controller is told within some ten seconds. It is the third of them that ends the connection

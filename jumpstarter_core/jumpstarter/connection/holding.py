@@ -6,6 +6,7 @@ A new lease has its name from here. So there is something to end even when the a
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import threading
 import time
@@ -49,7 +50,7 @@ DEFAULT_DURATION: Final = timedelta(minutes=30)
 KEPT: Final = {"kept-by": "jmp-create-lease"}
 
 #: Seconds between attempts to reach a controller that went away: the first wait, and the longest.
-BACKOFF: Final = (0.5, 10.0)
+BACKOFF: Final = (0.5, 2.0)
 #: Seconds for which the end of a lease is tried, while the controller cannot be reached.
 RELEASE_TIMEOUT: Final = 10.0
 #: The same while the controller is there, and cannot write the end down.
@@ -476,7 +477,7 @@ def _uninterrupted() -> Generator[None]:
 
 
 class Backoff:
-    """Waits that double."""
+    """Waits that double, with chance in them: those who lost a controller together do not all come back at once."""
 
     def __init__(self) -> None:
         self._next = BACKOFF[0]
@@ -488,7 +489,7 @@ class Backoff:
 
     def wait(self, left: float, until: Flag | None = None) -> None:
         """Wait, for *left* seconds at the most, or until the event is set."""
-        (until or self._never).wait(max(min(self._next, left), 0))
+        (until or self._never).wait(max(min(self._next * random.uniform(0.5, 1.0), left), 0))
         self._next = min(self._next * 2, BACKOFF[1])
 
 
