@@ -60,7 +60,7 @@ def test_board_on_loan_is_taken_back_with_notice(team: World) -> None:
     guest.until("started")
     regular = team.start("jmp", "shell", "--client", "tom", "-l", "kind=board", "--", "j", "power", "on")
     assert regular.wait() == 0, regular.text()
-    assert guest.wait() == 129
+    assert guest.wait() == 143
     lines = [line for line in guest.text().splitlines() if line != "started"]
     assert len(lines) >= 2, guest.text()  # the notice, then the end
     assert "has ended" in lines[-1]
