@@ -50,6 +50,12 @@ class Restarted(Board):
         return list((self.world.home / "state" / "jumpstarter" / "exporters").glob(f"{self.name}-*"))
 
 
+def kill_client(run: Process) -> None:
+    """As a power cut: the client and its command."""
+    os.killpg(run.popen.pid, signal.SIGKILL)
+    run.wait()
+
+
 @pytest.fixture
 def board(world: World, tmp_path: Path) -> Iterator[Restarted]:
     made = Restarted(world, tmp_path)
@@ -83,7 +89,7 @@ def test_next_user_waits_until_a_killed_exporter_has_finished_the_last_lease(
     run = board.start_shell("true")
     board.hook_begins()
     board.kill()
-    run.end(signal.SIGKILL)
+    kill_client(run)
     board.world.ok("delete", "lease")
     following = board.start_shell("sh", "-c", f"echo used >> {board.told}")
     board.start()
@@ -98,7 +104,7 @@ def test_lease_that_ends_while_its_exporter_is_down_gets_its_after_hook(board: R
     run = board.start_shell("sh", "-c", "echo started; exec sleep 600")
     run.until("started")
     board.kill()
-    run.end(signal.SIGKILL)
+    kill_client(run)
     board.world.ok("delete", "lease")
     assert board.hooks == []
     board.start().until("AFTER-HOOK")
@@ -132,7 +138,7 @@ def test_stopped_exporter_has_run_its_after_hook_and_leaves_nothing(board: Resta
     assert board.process.end() == 143
     assert board.hooks == ["begin", "end"]
     assert board.records == []
-    run.end(signal.SIGKILL)
+    kill_client(run)
     board.world.ok("delete", "lease")
     board.start()
     board.is_free()
@@ -165,7 +171,7 @@ def test_exporters_of_one_machine_have_records_of_their_own(world: World, tmp_pa
     for each in made:
         each.kill()
     for run in runs:
-        run.end(signal.SIGKILL)
+        kill_client(run)
     world.ok("delete", "leases", "--all")
     for each in made:
         each.start()
