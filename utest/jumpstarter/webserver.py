@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 
@@ -38,7 +38,11 @@ class RawServer:
             text = head.decode("latin-1")
             self.seen.append(text)
             path = text.split(" ")[1] if " " in text else ""
-            connection.sendall(self.answers.get(path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
+            # A client that has seen enough hangs up in the middle.
+            with suppress(ConnectionError):
+                connection.sendall(
+                    self.answers.get(path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                )
 
 
 @contextmanager
