@@ -57,12 +57,19 @@ class _Source:
 
     def log_unread(self, title: str) -> None:
         """Log what is unread and not in the log yet; it stays unread."""
-        if self.console is not None:
-            text = self.console.text
-            end = text.received
-            log_lines(f"{self.name} {title}", text.lines_of(self.logged))
-            self.logged = max(self.logged, end)
-            self.tell_what_was_dropped()
+        if text := self.unlogged():
+            logger.info(f"{self.name} {title}\n{text}")
+        self.tell_what_was_dropped()
+
+    def unlogged(self) -> str:
+        """What is unread and not in the log yet; it stays unread, and counts as logged."""
+        if self.console is None:
+            return ""
+        text = self.console.text
+        end = text.received
+        shown = with_times(text.lines_of(self.logged))
+        self.logged = max(self.logged, end)
+        return shown
 
     def tell_what_was_dropped(self) -> None:
         """Warn of text that was thrown away."""
@@ -150,6 +157,17 @@ class Consoles:
         for source in self._sources.values():
             source.log_unread("said, and no keyword has read:")
 
+    def unlogged(self) -> dict[str, str]:
+        """What no keyword has read yet and the log has not, by the console's name; it counts as logged."""
+        return {source.name: text for source in self._sources.values() if (text := source.unlogged())}
+
+    def end(self) -> None:
+        """Close all consoles when they have said their last words, which stay; no keyword comes any more."""
+        for source in self._sources.values():
+            if source.console is not None and not source.console.ended:
+                source.console.text.wait_quiet(QUIET, QUIET_TIMEOUT)
+        self._release_all("the run has ended")
+
     def close(self) -> None:
         """Close all consoles and forget them. What nobody has read goes into the log."""
         self.log_unread()
@@ -177,14 +195,13 @@ def _drain(source: _Source) -> None:
     console.text.take()
 
 
-def log_lines(title: str, lines: Iterator[tuple[float, bytes]]) -> None:
-    """Log *lines* under *title*, each with its time; the end of it if it is long, nothing when there is none."""
+def with_times(lines: Iterator[tuple[float, bytes]]) -> str:
+    """*lines* for the log, each with its time; the end of them if they are long."""
     parts = [f"{_clock(when)}  {text}" for when, line in lines if (text := as_lines(line).rstrip("\n"))]
     text = "\n".join(parts)
     if len(text) > LOG_LIMIT:
         text = f"[{len(text) - LOG_LIMIT} characters before this]\n{text[-LOG_LIMIT:]}"
-    if text:
-        logger.info(f"{title}\n{text}")
+    return text
 
 
 def _clock(when: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from .arguments import usage
 from .conversion import time_text
 from .driver_keyword import DriverKeyword
 from .errors import as_text
+from .last_words import end_consoles, note_in_suite, warn_of_unlogged
 from .leases import LeaseKeywords
 from .selection import Choice, Request, Where, choose
 from .session import ExporterInfo, Session
@@ -284,8 +286,11 @@ class JumpstarterLibrary(DynamicCore):
             self._announce()
 
     def end_suite(self, data: Any, result: Any) -> None:
-        """Forget the suite's timeout."""
+        """Forget the suite's timeout. What consoles said after the last test is kept with the suite."""
         self._timeouts.end_suite()
+        if data.parent is None:
+            end_consoles(self._sessions)
+        note_in_suite(self._sessions, result)
 
     def start_test(self, data: Any, result: Any) -> None:
         """Forget the timeout of the test before."""
@@ -301,10 +306,11 @@ class JumpstarterLibrary(DynamicCore):
 
     def close(self) -> None:
         """The run has ended."""
-        try:
-            self.disconnect_from_exporter()
-        finally:
-            self._leases.close()
+        with ExitStack() as cleanup:
+            cleanup.callback(self._leases.close)
+            cleanup.callback(self.disconnect_from_exporter)
+            end_consoles(self._sessions)
+            warn_of_unlogged(self._sessions)
 
     # Dynamic library
 
