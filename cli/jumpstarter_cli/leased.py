@@ -14,7 +14,7 @@ from jumpstarter.utils.env import lease_of_environment
 
 from . import logs
 from .entry import show_error
-from .launch import Surroundings, launch
+from .launch import Surroundings, labels_line, launch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,10 +85,9 @@ def _told(leased: Leased, client: str, wish: Wish, *, interactive: bool) -> str:
     text = f"Using {leased.exporter.name}: lease {leased.name} of {client}"
     if not interactive:
         return text
-    labels = printable_line(",".join(f"{k}={v}" for k, v in sorted(leased.exporter.labels.items())))
     extended = leased.owned and wish.duration is None
     until = "until you leave the shell" if extended else f"until {until_text(leased.lease.ends_at)}"
-    return f"{text}, {until}\nLabels: {labels or 'none'}. 'j' lists what the board can do, 'exit' leaves."
+    return f"{text}, {until}\n{labels_line(leased.exporter.labels)}"
 
 
 def _end_with(leased: Leased, end: Callable[[str], object]) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
-from jumpstarter.connection.shell import shell_command, user_shell
+from jumpstarter.connection.shell import user_shell
+from jumpstarter.connection.shell_start import shell_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable

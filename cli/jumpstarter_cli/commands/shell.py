@@ -13,7 +13,7 @@ from jumpstarter_cli import logs
 from jumpstarter_cli.exporters import exporter_config_option, exporter_option, resolve, serving
 from jumpstarter_cli.lab import client_options, duration_option, selector_option
 from jumpstarter_cli.lab_names import complete_exporter, complete_lease
-from jumpstarter_cli.launch import Surroundings, launch
+from jumpstarter_cli.launch import Surroundings, launch, note_start
 from jumpstarter_cli.once import Once
 
 if TYPE_CHECKING:
@@ -171,7 +171,10 @@ def exporter_shell(ctx: click.Context, config: str, command: tuple[str, ...]) ->
 def _local(exporter: str | None, path: str | None, command: tuple[str, ...], grace: float = GRACE) -> int:
     source = resolve(exporter=exporter, path=path)
     with serving(source) as socket:
-        return launch(Surroundings(host=socket, name=source.name, labels=source.labels), command, grace=grace)
+        surroundings = Surroundings(host=socket, name=source.name, labels=source.labels)
+        if not command:
+            note_start(f"{source.name}: a local exporter", source.labels)
+        return launch(surroundings, command, grace=grace)
 
 
 def _direct(
@@ -194,4 +197,6 @@ def _direct(
     with direct_session(address, insecure=insecure, passphrase=passphrase, all_logs=exporter_logs) as warning:
         if warning:
             click.echo(f"Warning: {printable_line(warning)}", err=True)
+        if not command:
+            note_start(f"{surroundings.host}: an exporter in direct mode", None)
         return launch(surroundings, command, grace=grace)

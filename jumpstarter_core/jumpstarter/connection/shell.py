@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from jumpstarter.common.wakeups import wakeups
 
 from .ending import GRACE, IDLE, Ending
 from .environment import SHELL_LEASE, session_environment
+from .shell_start import shell_command, with_completion
 
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
@@ -77,33 +77,6 @@ def user_shell(environ: Mapping[str, str]) -> str:
     return shell if shell and Path(shell).name not in {"nologin", "false"} else FALLBACK_SHELL
 
 
-def shell_command(shell: str, name: str, *, profiles: bool = False) -> tuple[list[str], dict[str, str]]:
-    """The command line and the extra variables that start *shell* with a prompt naming the exporter *name*.
-
-    Args:
-        shell: path of the shell, as in ``$SHELL``.
-        profiles: let the shell read the user's start-up files (which may replace the prompt).
-    """
-    kind = Path(shell).name
-    # The prompt is code to a shell; a name holds nothing that a shell could take for more than text.
-    name = re.sub(r"[^\w.:/-]", "?", name)
-    if kind == "bash":
-        plain = [] if profiles else ["--norc", "--noprofile"]
-        prompt = rf"\[\e[93m\]\W \[\e[31m\]⚡\[\e[36m\]{name} \[\e[33m\]➤\[\e[0m\] "
-        return [shell, *plain], {"PS1": prompt}
-    if kind == "zsh":
-        plain = [] if profiles else ["--no-rcs"]
-        return [shell, *plain], {"PS1": f"%F{{yellow}}%1~ %F{{red}}⚡%F{{cyan}}{name} %F{{yellow}}➤%f "}
-    if kind == "fish":
-        plain = [] if profiles else ["--no-config"]
-        prompt = (
-            "function fish_prompt; set_color yellow; echo -n (basename $PWD)' '; set_color red; echo -n ⚡; "
-            f"set_color cyan; echo -n '{name} '; set_color yellow; echo -n '➤ '; set_color normal; end"
-        )
-        return [shell, *plain, "--init-command", prompt], {}
-    return [shell], {"PS1": f"⚡{name} ➤ "}
-
-
 def launch(
     surroundings: Surroundings,
     command: Sequence[str] = (),
@@ -112,12 +85,16 @@ def launch(
     variables: Mapping[str, str] | None = None,
     end_when: Callable[[Callable[[str], object]], object] | None = None,
     grace: float = GRACE,
+    completion: Callable[[str], str] | None = None,
 ) -> int:
     """Run *command*, or the user's shell, and wait for its end.
 
     *variables* are set for it, too. *end_when* is given a function that ends it, to be called with the reason, on any thread,
     when the exporter is lost. What is ended gets SIGTERM, has *grace* seconds to end by itself, and is forced to then; the
     file that `jumpstarter.common.end_reason` reads says why. Only then does this function return.
+
+    *completion* gives the script of bash, zsh or fish that teaches the user's shell on a terminal to complete; with *profiles*
+    that is left to the user's start-up files.
 
     SIGTERM and SIGHUP of this process end it in that way. SIGINT and SIGQUIT are passed on unless the terminal sends them to
     the command itself. On another thread than the main one signals are left to whoever handles them.
@@ -128,15 +105,17 @@ def launch(
     """
     environment = session_environment(os.environ, surroundings.environment()) | dict(variables or {})
     interactive = not command
-    if interactive:
-        prompt = surroundings.prompt or surroundings.name
-        arguments, extra = shell_command(user_shell(os.environ), prompt, profiles=profiles)
-        environment |= extra
-    else:
-        arguments = list(command)
     sys.stdout.flush()
     with TemporaryDirectory(prefix="jumpstarter-shell-", ignore_cleanup_errors=True) as folder:
         environment[END_REASON_FILE] = reason_file = str(Path(folder) / "end-reason")
+        arguments = list(command)
+        if interactive:
+            prompt = surroundings.prompt or surroundings.name
+            arguments, extra = shell_command(user_shell(os.environ), prompt, profiles=profiles)
+            environment |= extra
+            if completion is not None and not profiles and os.isatty(0):
+                arguments, extra = with_completion(arguments, Path(folder), completion, environment)
+                environment |= extra
         ending = Ending(reason_file, grace, interactive=interactive)
         with _signals(ending), terminal_kept():
             try:
