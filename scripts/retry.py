@@ -1,7 +1,7 @@
 """Runs failed tests again, each by itself, and keeps a record of those that pass then: such a test is unstable.
 
-JMP_RETRIES says how often (0: never, as everywhere but in continuous integration). The record is results/unstable.txt, or
-the file that JMP_UNSTABLE names.
+TEST_RETRIES says how often (0: never, as everywhere but in continuous integration). The record is results/unstable.txt, or
+the file that TEST_UNSTABLE names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-RECORD: Final = Path(os.environ.get("JMP_UNSTABLE") or ROOT / "results" / "unstable.txt")
+RECORD: Final = Path(os.environ.get("TEST_UNSTABLE") or ROOT / "results" / "unstable.txt")
 
 #: With more failures than this something is broken, and no test is run again.
 MOST: Final = 10
@@ -20,7 +20,7 @@ MOST: Final = 10
 
 def retries() -> int:
     """How often a failed test is run again."""
-    return int(os.environ.get("JMP_RETRIES") or 0)
+    return int(os.environ.get("TEST_RETRIES") or 0)
 
 
 def passed_later(failures: Mapping[str, str], run: Callable[[str], bool]) -> bool:

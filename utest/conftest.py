@@ -30,9 +30,9 @@ asyncio.new_event_loop = asyncio.events.new_event_loop = EventLoop
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep each failure in the file that JMP_FAILURES names: scripts/utest runs those tests again."""
+    """Keep each failure in the file that TEST_FAILURES names: scripts/utest runs those tests again."""
     report = yield
-    file = os.environ.get("JMP_FAILURES")
+    file = os.environ.get("TEST_FAILURES")
     if file and report.failed:
         name = "::".join([str(item.path), *item.nodeid.split("::")[1:]])
         sections = [f"{title}\n{text}" for title, text in report.sections]

@@ -54,7 +54,7 @@ def run(folder: Path, kind: str, good: int, retries: str) -> tuple[int, str, str
         text=True,
         check=False,
         timeout=240,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JMP_RETRIES": retries, "JMP_UNSTABLE": str(record)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TEST_RETRIES": retries, "TEST_UNSTABLE": str(record)},
     )
     return done.returncode, done.stdout + done.stderr, record.read_text() if record.exists() else ""
 

@@ -48,13 +48,18 @@ def test_command_uses_the_exporter_and_gives_its_code() -> None:
 
 
 def test_environment_tells_what_the_arguments_say(tmp_path: Path) -> None:
-    assert environment(tmp_path, "/run/s", "local", ["a.*", "b"], False, False) == {
+    local = environment(tmp_path, "/run/s", "local", ["a.*", "b"], False, False)
+    assert Path(local.pop("JMP_END_REASON_FILE")).name == "end-reason"
+    assert local == {
         "JUMPSTARTER_HOST": "/run/s",
         "JMP_DRIVERS_ALLOW": "a.*,b",
+        "JMP_EXPORTER": "local",
         "_JMP_SUPPRESS_DRIVER_WARNINGS": "1",
     }
     options = {"lease": lease(), "insecure": True, "passphrase": "p"}
-    assert environment(tmp_path, Path("/run/s"), "remote", ["a"], True, False, **options) == {
+    remote = environment(tmp_path, Path("/run/s"), "remote", ["a"], True, False, **options)
+    assert Path(remote.pop("JMP_END_REASON_FILE")).name == "end-reason"
+    assert remote == {
         "JUMPSTARTER_HOST": "/run/s",
         "JMP_DRIVERS_ALLOW": "UNSAFE",
         "JMP_EXPORTER": "board",
@@ -62,6 +67,7 @@ def test_environment_tells_what_the_arguments_say(tmp_path: Path) -> None:
         "JMP_GRPC_INSECURE": "1",
         "JMP_GRPC_PASSPHRASE": "p",
         "JMP_LEASE": "l-1",
+        "_JMP_SHELL_LEASE": "l-1",
         "_JMP_SUPPRESS_DRIVER_WARNINGS": "1",
     }
 
@@ -82,8 +88,8 @@ def in_thread(run: Callable[[], int]) -> tuple[threading.Thread, list[int]]:
     return thread, codes
 
 
-def test_shell_may_be_launched_on_any_thread_and_hangs_up_with_the_lease(tmp_path: Path) -> None:
-    script = f"trap 'exit 9' HUP; touch {tmp_path}/started; sleep 600 & wait"
+def test_shell_may_be_launched_on_any_thread_and_is_ended_with_the_lease(tmp_path: Path) -> None:
+    script = f"trap 'exit 9' TERM; touch {tmp_path}/started; sleep 600 & wait"
     held = lease()
     thread, codes = in_thread(
         lambda: launch_shell("/run/s", "remote", [], True, False, command=("sh", "-c", script), lease=held)
