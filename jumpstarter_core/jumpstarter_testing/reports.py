@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Final
 
@@ -25,12 +26,10 @@ def say(config: pytest.Config, text: str) -> None:
     capture: Any = config.pluginmanager.get_plugin("capturemanager")
     if terminal is None:
         return
-    if capture is None:
-        terminal.write_line(text)
-        return
-    with capture.global_and_fixture_disabled():
+    with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
         terminal.ensure_newline()
         terminal.write_line(text)
+        terminal.flush()  # a file or a pipe, as in CI, would show it when the waiting is over
 
 
 class ShortReports:

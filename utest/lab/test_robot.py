@@ -363,3 +363,20 @@ def test_pytest_class_uses_the_lease_that_was_created_for_it(
     assert len(world.leases()) == 1
     world.ok("delete", "lease")
     world.nothing_is_leased()
+
+
+def test_pytest_classes_that_wait_for_a_board_tell_their_place(
+    world: World, boards: tuple[Process, Process], tmp_path: Path
+) -> None:
+    holder = world.ok("create", "lease", "-n", "left", "--wait", "300", "-o", "name").strip()
+    runs = []
+    for place in (1, 2):
+        directory = tmp_path / str(place)
+        directory.mkdir()
+        runs.append(pytest_run(world, directory))
+        runs[-1].until(f"Waiting for an exporter (model=widget-v2,vendor=acme); position {place}")
+    world.ok("delete", "lease", holder)
+    for run in runs:
+        assert run.wait() == 0, run.text()
+        assert "2 passed" in run.text()
+    world.nothing_is_leased()
