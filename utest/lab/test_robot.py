@@ -337,9 +337,9 @@ class TestBoard(JumpstarterTest):
 def pytest_run(world: World, tmp_path: Path) -> Process:
     path = tmp_path / "test_board.py"
     path.write_text(PYTEST)
-    return world.start(
-        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(path)
-    )
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path))
+    # As of most who run pytest: what it writes into a file is buffered.
+    return world.start(*command, str(path), env={"PYTHONUNBUFFERED": ""})
 
 
 def test_pytest_class_leases_by_selector(
