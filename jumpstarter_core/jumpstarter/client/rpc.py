@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from _queue import SimpleQueue  # the module queue loads others, and every `j` comes here
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
 from typing import Any, Final
 
 import grpc

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 #: Names a file that is there once the end has begun, and says why in one line.
@@ -22,6 +21,8 @@ def end_reason() -> str:
 
 def tell_end_reason(path: str, reason: str) -> None:
     """Write *reason* for whoever looks at *path*; the first one stays."""
+    from pathlib import Path  # every `j` asks for the reason, and needs none of it
+
     if not Path(path).exists():
         with suppress(OSError):
             whole = Path(f"{path}.new")
