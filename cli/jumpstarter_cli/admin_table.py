@@ -18,7 +18,12 @@ ADMIN: dict[str, CommandSource] = {
             "exporter": Command(f"{_CREATE}:exporter", "Create an exporter."),
             "policy": Command(f"{_MANAGE}:put_policy", "Create or replace access policies."),
             "cluster": _CLUSTER,
+            "file": Command(
+                f"{_COMMANDS}.admin_file:create_file",
+                "Create clients and exporters from a file; also: create -f FILE.",
+            ),
         },
+        of_options=("file", ("-f", "--filename")),
     ),
     "get": Group(
         "Display clients, exporters, leases, policies and the audit log",

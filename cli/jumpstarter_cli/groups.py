@@ -82,9 +82,17 @@ class Group:
     commands: Mapping[str, CommandSource]
     params: Callable[[], Sequence[click.Parameter]] = field(default=lambda: ())
     """Builds the group's own options."""
+    of_options: tuple[str, Sequence[str]] = ("", ())
+    """The command that is meant where one of these options stands in place of a command's name."""
 
     def load(self, name: str) -> click.Command:
-        return LazyGroup(name, self.commands, help=self.short_help, params=list(self.params()))
+        return LazyGroup(
+            name,
+            self.commands,
+            help=self.short_help,
+            params=list(self.params()),
+            of_options=self.of_options,
+        )
 
 
 HELP_OPTIONS: Final = ["-h", "--help"]
@@ -139,6 +147,14 @@ def resolve_or_fail(
     raise click.UsageError(f"No such command '{args[0]}'{hint}", ctx)
 
 
+def _is_option(argument: str, options: Sequence[str]) -> bool:
+    """Whether *argument* is one of *options*, alone or with its value."""
+    return any(
+        argument == option or argument.startswith(f"{option}=" if option.startswith("--") else option)
+        for option in options
+    )
+
+
 class LazyGroup(click.Group):
     """A click group over `CommandSource` objects: aliases, "did you mean", help on stdout when called bare.
 
@@ -147,6 +163,7 @@ class LazyGroup(click.Group):
         sources: the commands, by name.
         aliases: short forms as in `ALIASES`; empty for names that are not ours, as those of drivers.
         sections: headings of the help, each with its commands; without them they are one list.
+        of_options: a command, and the options of it that may stand in place of its name.
     """
 
     def __init__(
@@ -156,6 +173,7 @@ class LazyGroup(click.Group):
         *,
         aliases: Mapping[str, Sequence[str]] = ALIASES,
         sections: Mapping[str, Sequence[str]] | None = None,
+        of_options: tuple[str, Sequence[str]] = ("", ()),
         **attrs: Any,
     ) -> None:
         attrs.setdefault("invoke_without_command", True)
@@ -166,6 +184,13 @@ class LazyGroup(click.Group):
         self.sources = dict(sources)
         self.aliases = aliases
         self.sections = sections or {}
+        self.of_options = of_options
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        command, options = self.of_options
+        if args and args[0].startswith("-") and any(_is_option(arg, options) for arg in args):
+            args = [command, *args]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         result = super().invoke(ctx)

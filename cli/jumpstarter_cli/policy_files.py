@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import builtins
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from jumpstarter.common.exceptions import ConfigurationError, FileNotFoundError
+from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.selectors import Requirement, Selector
-from jumpstarter.config.loader import (
-    KeyPath,
-    Node,
-    Problems,
-    describe,
-    display_path,
-    parse_documents,
-    read_file,
-)
+from jumpstarter.config.loader import KeyPath, Node, Problems, describe
 from jumpstarter.config.schema import INVALID, convert, convert_fields
 
+from .object_files import Metadata, check_place, problems_of, read_objects
 from .policies import KIND, OPERATORS
-
-STANDARD_INPUT: Final = Path("-")
-_LISTS: Final = ("List", f"{KIND}List")
 
 
 @dataclass(kw_only=True)
@@ -111,25 +98,10 @@ class _Spec:
 
 
 @dataclass(kw_only=True)
-class _Metadata:
-    """*name* counts; the rest is what Kubernetes writes."""
-
-    name: str
-    namespace: str | None = None
-    labels: Any = None
-    annotations: Any = None
-    creationTimestamp: Any = None  # noqa: N815 - the name in the file
-    generation: Any = None
-    managedFields: Any = None  # noqa: N815 - the name in the file
-    resourceVersion: Any = None  # noqa: N815 - the name in the file
-    uid: Any = None
-
-
-@dataclass(kw_only=True)
 class _Policy:
     apiVersion: Literal["jumpstarter.dev/v1alpha1"]  # noqa: N815 - the name in the file
     kind: Literal["ExporterAccessPolicy"]
-    metadata: _Metadata
+    metadata: Metadata
     spec: _Spec
     status: Any = None
 
@@ -139,59 +111,21 @@ def read_policies(path: Path, namespace: str) -> list[Any]:
 
     Raises ConfigurationError with all problems, a line each; FileNotFoundError, FileAccessError.
     """
-    problems = Problems("standard input" if path == STANDARD_INPUT else display_path(path))
-    text = _text(path)
-    objects = [item for document in parse_documents(text, problems) for item in _objects(document, problems)]
-    if not objects and not problems:
-        problems.add(1, (), f"the file is empty; expected an object of kind {KIND}")
-    found: dict[str, int] = {}
+    problems = problems_of(path)
+    found: dict[Any, int] = {}
+    objects = read_objects(path, (KIND,), "policy", problems)
     policies = [_policy(node, where, namespace, found, problems) for node, where in objects]
     problems.raise_if_any()
     return policies
 
 
-def _text(path: Path) -> str:
-    if path == STANDARD_INPUT:
-        return sys.stdin.read()
-    try:
-        return read_file(path)
-    except builtins.FileNotFoundError:
-        raise FileNotFoundError(f"policy file '{path}' does not exist") from None
-
-
-def _objects(document: Node, problems: Problems) -> Iterator[tuple[Node, KeyPath]]:
-    """The document, or the items of the list that it is."""
-    kind = document.get("kind")
-    if kind is None or kind.value not in _LISTS:
-        yield document, ()
-        return
-    items = document.get("items")
-    if items is None or not items.is_list:
-        problems.add(items or document, ("items",), f"expected a list of objects of kind {KIND}")
-        return
-    yield from ((item, ("items", number)) for number, item in enumerate(items.value))
-
-
-def _policy(node: Node, where: KeyPath, namespace: str, found: dict[str, int], problems: Problems) -> Any:
+def _policy(node: Node, where: KeyPath, namespace: str, found: dict[Any, int], problems: Problems) -> Any:
     """A policy for the wire. *found* are the lines of the ones before it, by name."""
     policy = convert(node, _Policy, where, problems)
     if policy is INVALID:
         return None
-    name, other = policy.metadata.name, policy.metadata.namespace
-    at = node.at(("metadata", "name"))
-    if name in found:
-        problems.add(
-            at,
-            (*where, "metadata", "name"),
-            f"found '{name}' again; the first one is in line {found[name]}: one would replace the other",
-        )
-    found.setdefault(name, at.line)
-    if other not in (None, "", namespace):
-        problems.add(
-            node.at(("metadata", "namespace")),
-            (*where, "metadata", "namespace"),
-            f"found '{other}'; expected '{namespace}', which is the lab's, or nothing",
-        )
+    for problem in check_place(node, where, policy.metadata, namespace, found):
+        problems.add(*problem)
     return _message(policy, namespace)
 
 

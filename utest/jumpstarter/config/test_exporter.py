@@ -3,9 +3,11 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import grpc
 import pytest
 import yaml
 from jumpstarter.common.exceptions import ConfigurationError, FileNotFoundError
+from jumpstarter.common.grpc import close_channel, grpc_options
 from jumpstarter.config.common import ObjectMeta
 from jumpstarter.config.exporter import (
     ExporterConfigV1Alpha1,
@@ -48,6 +50,23 @@ def load(tmp_path: Path, text: str) -> ExporterConfigV1Alpha1:
     path = tmp_path / "e.yaml"
     path.write_text(text)
     return ExporterConfigV1Alpha1.load_path(path)
+
+
+@pytest.mark.parametrize("key", ["grpcConfig", "grpcOptions"])
+def test_options_of_grpc_may_be_booleans(homes: Homes, tmp_path: Path, key: str) -> None:
+    options = "{grpc.enable_retries: false, grpc.http2.x: true, grpc.y: 1, grpc.z: 'true'}"
+    config = load(tmp_path, MINIMAL % "demo" + f"{key}: {options}\n")
+    expected = [("grpc.enable_retries", False), ("grpc.http2.x", True), ("grpc.y", 1), ("grpc.z", "true")]
+    assert grpc_options(config.grpcOptions) == expected
+    assert [type(value) for _, value in grpc_options(config.grpcOptions)] == [bool, bool, int, str]
+    # gRPC itself takes them all.
+    close_channel(grpc.insecure_channel("localhost:1", options=grpc_options(config.grpcOptions)))
+
+
+@pytest.mark.parametrize("value", ["1.5", "[1]", "{a: 1}", "null"])
+def test_options_of_grpc_that_it_could_not_take_are_told(homes: Homes, tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"e\.yaml:3: grpcConfig\.grpc\.x"):
+        load(tmp_path, MINIMAL % "demo" + f"grpcConfig: {{grpc.x: {value}}}\n")
 
 
 @pytest.mark.parametrize("kind", ["Exporter", "ExporterConfig"])
