@@ -1,7 +1,7 @@
 """Which exporters are connected: the controller hears at once when the connection of one breaks.
 
 An exporter is connected as long as it has a Status stream. One that stops answering is found by gRPC's keepalive, which ends
-its streams. All of this is in memory: after a start of the controller nobody is connected until it has come back.
+its streams. All of this is in memory: after a start of the controller nobody is connected until it has come back (see `lab`).
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ class Connections:
         self._lab = lab
         self._started = monotonic()
         self._connections: dict[str, _Connection] = {}
-        for name in list(lab.records.exporters):
-            lab.lost(name)  # it may have gone while there was no controller
 
     @contextmanager
     def stream(self, name: str, peer: str) -> Iterator[None]:

@@ -120,6 +120,7 @@ class Lab:
 
     async def __aenter__(self) -> Lab:
         self.records = await self.journal.load()
+        self._expect_everybody()
         self._holders = {
             lease.exporter: lease.name
             for lease in self.records.leases.values()
@@ -128,6 +129,18 @@ class Lab:
         self._wanted.set()
         self._task = asyncio.create_task(self._run(), name="lab")
         return self
+
+    def _expect_everybody(self) -> None:
+        """Nobody is there yet: no exporter, and none of those who have claims. So nothing is granted before they are back.
+
+        Before the first decision: a board that has gone meanwhile would be offered, and a lease would begin, with time that
+        counts, while nobody can be told.
+        """
+        now = self.now()
+        for name, exporter in self.records.exporters.items():
+            self.records.exporters[name] = replace(exporter, lost_at=now)
+        for name, lease in self.records.leases.items():
+            self.records.leases[name] = replace(lease, unattended=bool(lease.claims))
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()

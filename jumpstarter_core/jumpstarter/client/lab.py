@@ -304,16 +304,22 @@ class Lab:
         return answer.token, answer.expiry.ToDatetime(tzinfo=UTC)
 
     def watch_lease(
-        self, name: str, timeout: float | None = None, *, claim: str = "", exclusive: bool = False
+        self,
+        name: str,
+        timeout: float | None = None,
+        *,
+        claim: str = "",
+        exclusive: bool = False,
+        patient: bool = False,
     ) -> LeaseWatch:
         """The lease now and at every change of it, until it has ended, or for *timeout* seconds.
 
         With *claim*, a name of one's own making, the lease counts as used meanwhile; *exclusive*, iterating raises
-        LeaseClaimed if others use it.
+        LeaseClaimed if others use it. *patient*: it begins as soon as the controller can be reached, however late that is.
         """
         from .watch import LeaseWatch
 
-        return LeaseWatch(self, self._channel, self._metadata, name, timeout, claim, exclusive)
+        return LeaseWatch(self, self._channel, self._metadata, name, timeout, claim, exclusive, patient)
 
     def release_claim(self, name: str, claim: str, timeout: float = CALL_TIMEOUT) -> None:
         """The lease is not used by *claim* any more."""

@@ -25,7 +25,7 @@ class LeaseWatch:
     """Iterates the events of one lease until it has ended. `cancel`, from any thread, ends the iteration.
 
     Iterating raises TimeoutError when the time is over, ControllerUnreachable when the controller goes away, and what
-    else `Lab`'s calls raise.
+    else `Lab`'s calls raise. A *patient* one waits for a controller that cannot be reached when it begins.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class LeaseWatch:
         timeout: float | None,
         claim: str = "",
         exclusive: bool = False,
+        patient: bool = False,
     ) -> None:
         self._lab = lab
         self._channel = channel
@@ -44,6 +45,7 @@ class LeaseWatch:
         self._name = name
         self._claim = claim
         self._exclusive = exclusive
+        self._patient = patient
         self._deadline = None if timeout is None else monotonic() + timeout
         self._cancelled = Flag()
         self._call: Any = None
@@ -64,7 +66,9 @@ class LeaseWatch:
         )
         left = self._left()
         self._call = call = StreamCall(
-            lambda: stub.WatchLease(request, metadata=self._metadata, timeout=left)
+            lambda: stub.WatchLease(
+                request, metadata=self._metadata, timeout=left, wait_for_ready=self._patient
+            )
         )
         try:
             if self._cancelled.is_set():

@@ -340,6 +340,7 @@ class _Waiting:
         self._deadline = time.monotonic() + timeout
         self._claim = claim
         self._look = look
+        self._away = False
         self._found: Lease | None = None
         self._watch = self._new_watch()
         self._last = ""
@@ -360,6 +361,7 @@ class _Waiting:
             self._watch = self._new_watch()
             try:
                 for event in self._watch:
+                    self._away = False
                     backoff.reset()
                     if event.lease.failure is not None:
                         raise LeaseError(f"lease {self._name} {event.lease.failure}")
@@ -375,6 +377,7 @@ class _Waiting:
                     "allow for a longer wait, or see 'jmp get exporters --with leases,online,status'"
                 ) from None
             except ControllerUnreachable as error:
+                self._away = True
                 self._tell(f"Waiting for the controller: {error}", progress)
             if self._found is None:
                 backoff.wait(self._deadline - time.monotonic())
@@ -392,7 +395,7 @@ class _Waiting:
 
     def _new_watch(self) -> LeaseWatch:
         left = max(self._deadline - time.monotonic(), 0.1)
-        return self._lab.watch_lease(self._name, left, claim=self._claim)
+        return self._lab.watch_lease(self._name, left, claim=self._claim, patient=self._away)
 
 
 def _others(count: int) -> str:

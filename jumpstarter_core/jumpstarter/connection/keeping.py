@@ -158,7 +158,9 @@ class Keeper:
         backoff = Backoff()
         while not self._closed.is_set() and self.ended is None:
             wait = self._act()
-            self._watch = self._lab.watch_lease(self.lease.name, wait, claim=self._claim)
+            # A controller that has gone is met as soon as it is back: it may be there for a moment only.
+            away = self._told == AWAY
+            self._watch = self._lab.watch_lease(self.lease.name, wait, claim=self._claim, patient=away)
             if self._closed.is_set():
                 return
             try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,15 +86,30 @@ def journal() -> Journal:
     return journal
 
 
-def create(name: str, seconds: float = 60) -> Any:
-    spec = LeaseSpec(
+@asynccontextmanager
+async def running(journal: Journal, **more: Any) -> AsyncIterator[Lab]:
+    """A lab whose board is connected."""
+    async with Lab(journal, **more) as lab:
+        lab.found("board")
+        yield lab
+
+
+def spec(seconds: float = 60) -> LeaseSpec:
+    return LeaseSpec(
         times=resolve_times(None, timedelta(seconds=seconds), None), selector=Selector.parse("!none")
     )
-    return lambda draft: leasing.create(draft, "alice", name, spec, 10, "test")
+
+
+def create(name: str, seconds: float = 60) -> Any:
+    return lambda draft: leasing.create(draft, "alice", name, spec(seconds), 10, "test")
+
+
+def waiting(name: str, now: datetime) -> Lease:
+    return Lease(name=name, client="alice", created_at=now, spec=spec())
 
 
 async def test_outcome_shows_when_it_is_stored_and_not_before(journal: Journal) -> None:
-    async with Lab(journal) as lab:
+    async with running(journal) as lab:
         journal.held = asyncio.Event()
         change = asyncio.create_task(lab.change(create("one")))
         with lab.hub.watch("lease", "one") as watch:
@@ -107,7 +123,7 @@ async def test_outcome_shows_when_it_is_stored_and_not_before(journal: Journal) 
 
 
 async def test_what_waits_goes_into_one_write(journal: Journal) -> None:
-    async with Lab(journal) as lab:
+    async with running(journal) as lab:
         journal.held = asyncio.Event()
         first = asyncio.create_task(lab.change(create("first")))
         await asyncio.sleep(0)
@@ -124,7 +140,7 @@ async def test_refused_operation_leaves_nothing_and_harms_nobody(journal: Journa
         draft.clients.put("bob", Client(name="bob", uid="b", created_at=draft.now))
         raise AlreadyExists("no")
 
-    async with Lab(journal) as lab:
+    async with running(journal) as lab:
         outcomes = await asyncio.gather(
             lab.change(create("one")), lab.change(half), lab.change(create("one")), return_exceptions=True
         )
@@ -134,7 +150,7 @@ async def test_refused_operation_leaves_nothing_and_harms_nobody(journal: Journa
 
 async def test_write_that_fails_is_told_to_its_caller_only(journal: Journal) -> None:
     journal.broken_by = {"bad"}
-    async with Lab(journal) as lab:
+    async with running(journal) as lab:
         outcomes = await asyncio.gather(
             *(lab.change(create(name)) for name in ("one", "bad", "two")), return_exceptions=True
         )
@@ -147,7 +163,7 @@ async def test_operation_that_breaks_the_scheduler_is_told_to_its_caller_only(jo
     def break_it(draft: Draft) -> None:
         draft.leases.put("broken", "no lease")  # type: ignore[arg-type]
 
-    async with Lab(journal) as lab:
+    async with running(journal) as lab:
         outcomes = await asyncio.gather(
             lab.change(break_it), lab.change(create("one")), return_exceptions=True
         )
@@ -158,7 +174,7 @@ async def test_operation_that_breaks_the_scheduler_is_told_to_its_caller_only(jo
 
 async def test_lease_ends_by_time_and_its_streams_are_cut(journal: Journal) -> None:
     cut: list[str] = []
-    async with Lab(journal, on_cut=cut.append) as lab:
+    async with running(journal, on_cut=cut.append) as lab:
         with lab.hub.watch("lease", "short") as watch:
             await lab.change(create("short", 0.1))
             await lab.change(create("next"))
@@ -180,7 +196,7 @@ async def test_transferred_lease_loses_the_streams_of_its_old_owner(journal: Jou
         assert lease is not None
         draft.leases.put("one", replace(lease, client="bob"))
 
-    async with Lab(journal, on_cut=cut.append) as lab:
+    async with running(journal, on_cut=cut.append) as lab:
         await lab.change(create("one"))
         assert cut == []
         await lab.change(transfer)
@@ -188,7 +204,7 @@ async def test_transferred_lease_loses_the_streams_of_its_old_owner(journal: Jou
 
 
 async def test_heartbeats_are_written_when_the_lab_closes(journal: Journal) -> None:
-    async with Lab(journal) as lab:
+    async with running(journal) as lab:
         before = lab.records.exporters["board"].last_seen
         assert lab.seen("board")
         assert not journal.commits
@@ -203,7 +219,7 @@ async def test_heartbeats_are_written_when_the_lab_closes(journal: Journal) -> N
 async def test_exporter_that_was_silent_for_too_long_has_to_be_shown_again(journal: Journal) -> None:
     silent = board("board", datetime.now(UTC) - timedelta(hours=1))
     journal.records.exporters["board"] = silent
-    async with Lab(journal) as lab:
+    async with running(journal) as lab:
         assert not lab.seen("board")
         assert lab.seen("board")
         assert lab.seen("deleted")
@@ -226,19 +242,44 @@ async def test_closed_lab_finishes_what_was_asked_and_refuses_the_rest(journal: 
 
 
 async def test_lease_that_holds_a_board_is_known_after_a_start(journal: Journal) -> None:
-    async with Lab(journal) as lab:
+    async with running(journal) as lab:
         await lab.change(create("one"))
         records = lab.records
     again = Journal()
     again.records = records
-    async with Lab(again) as lab:
+    async with running(again) as lab:
         holder = lab.holder("board")
         assert holder is not None
         assert holder.name == "one"
 
 
-async def test_lease_that_ends_while_ended_ones_are_read_is_listed(journal: Journal) -> None:
+async def test_nothing_is_granted_after_a_start_before_the_board_is_back(journal: Journal) -> None:
+    now = datetime.now(UTC)
+    journal.records.leases["one"] = waiting("one", now)
     async with Lab(journal) as lab:
+        await lab.change(create("two"))  # so it has decided
+        assert lab.records.leases["one"].state is LeaseState.WAITING
+        lab.found("board")
+        await lab.change(lambda draft: None)
+        assert lab.records.leases["one"].begun_at is not None
+        assert not lab.records.leases["two"].begun_at
+
+
+async def test_lease_with_a_claim_gets_nothing_after_a_start_before_its_client_is_back(
+    journal: Journal,
+) -> None:
+    now = datetime.now(UTC)
+    journal.records.leases["claimed"] = waiting("claimed", now).claimed("shell")
+    async with running(journal) as lab:
+        await lab.change(lambda draft: None)
+        assert lab.records.leases["claimed"].state is LeaseState.WAITING
+        lab.attended("claimed", True)
+        await lab.change(lambda draft: None)
+        assert lab.records.leases["claimed"].state is LeaseState.READY
+
+
+async def test_lease_that_ends_while_ended_ones_are_read_is_listed(journal: Journal) -> None:
+    async with running(journal) as lab:
         await lab.change(create("before"))
 
         async def end() -> None:

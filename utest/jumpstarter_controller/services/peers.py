@@ -135,6 +135,10 @@ class ExporterPeer(Peer):
         other.metadata = [*self.metadata, ("x-jmp-session", session)]
         return other
 
+    def over(self, channel: grpc.aio.Channel) -> ExporterPeer:
+        """The same exporter, with another connection."""
+        return ExporterPeer(channel, "Exporter", self.name, self.token)
+
     def listen(self, lease: str) -> Any:
         request = jumpstarter_pb2.ListenRequest(lease_name=lease.rpartition("/")[2])
         return self.stream(self.controller.Listen, request)
@@ -172,9 +176,9 @@ class TestLab:
         return exporter
 
 
-def secure_channel(running: RunningLab) -> grpc.aio.Channel:
+def secure_channel(running: RunningLab, *options: tuple[str, Any]) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(
-        f"localhost:{running.port}", grpc.ssl_channel_credentials(running.authority())
+        f"localhost:{running.port}", grpc.ssl_channel_credentials(running.authority()), options
     )
 
 
