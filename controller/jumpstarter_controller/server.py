@@ -57,13 +57,15 @@ GRACE: Final = 2.0
 ADMINISTRATOR: Final = "admin"
 
 #: The controller finds within ten seconds whoever vanished, or was stopped: the board would be offered, the waiter served.
-CONTROLLER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
-    *((name, value) for name, value in SERVER_OPTIONS if not name.endswith(("_time_ms", "_timeout_ms"))),
-    ("grpc.keepalive_time_ms", 4_000),
-    ("grpc.keepalive_timeout_ms", 6_000),
-    # It is this one that ends the connection (gRPC 1.85), and it is a minute by default.
-    ("grpc.http2.ping_timeout_ms", 6_000),
-    ("grpc.http2.max_pings_without_data", 0),
+CONTROLLER_OPTIONS: Final[Sequence[tuple[str, Any]]] = tuple(
+    {
+        **dict(SERVER_OPTIONS),
+        "grpc.keepalive_time_ms": 4_000,
+        "grpc.keepalive_timeout_ms": 6_000,
+        # It is this one that ends the connection (gRPC 1.85), and it is a minute by default.
+        "grpc.http2.ping_timeout_ms": 6_000,
+        "grpc.http2.max_pings_without_data": 0,
+    }.items()
 )
 
 
