@@ -178,12 +178,19 @@ class Exporter:
                     await asyncio.sleep(STAND_BY)
                     continue
                 if error.code() not in (*TRANSIENT, grpc.StatusCode.UNKNOWN) or _is_refusal(error):
-                    raise ExporterRefused(
-                        f"the controller at {self._setup.controller} refuses exporter "
-                        f"'{self._setup.name}': {error.details()}{_next_step(error)}"
-                    ) from None
+                    raise ExporterRefused(self._refusal(error)) from None
                 logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
             await asyncio.sleep(backoff.next())
+
+    def _refusal(self, error: grpc.aio.AioRpcError) -> str:
+        where, details = self._setup.controller, error.details() or ""
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED and "method not found" in details.lower():
+            from jumpstarter.common.causes import explain
+
+            return f"exporter '{self._setup.name}' cannot register: {explain(details, where)}"
+        return (
+            f"the controller at {where} refuses exporter '{self._setup.name}': {details}{_next_step(error)}"
+        )
 
     async def _report_first(self, link: ControllerLink, reporter: Reporter) -> None:
         """What the controller is told right after the exporter registered."""
