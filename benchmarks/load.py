@@ -120,7 +120,7 @@ def boards(data: Path, count: int, folder: Path) -> Iterator[list[Path]]:
                 process = subprocess.Popen(
                     (*command, str(min(TOGETHER, count - first))), stdout=output, stdin=subprocess.PIPE
                 )
-            stack.callback(process.wait)
+            stack.enter_context(process)
             stack.callback(process.kill)
             reports.append(report)
             # One after the other: the first start is not what is measured.

@@ -90,8 +90,8 @@ Flashed Image Decides What Boots
 Erased Storage Does Not Boot
     [Documentation]    Without anything to boot the board ends at its boot prompt.
     [Tags]    storage
-    VAR    ${image}=    ${OUTPUT DIR}${/}empty.img
-    Create Binary File    ${image}    ${EMPTY}
+    VAR    ${image}=    ${OUTPUT DIR}${/}zeros.img
+    Create Binary File    ${image}    ${{bytes(65536)}}
     Storage Flash    ${image}
     Power On
     Serial Read Until    No bootable device    timeout=30 s

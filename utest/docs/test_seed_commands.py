@@ -118,7 +118,10 @@ def test_exporter_shell_with_a_file(console: Console, work: Path) -> None:
 def test_local_mode_in_continuous_integration(product: str, console: Console, work: Path) -> None:
     """The steps of the two printed CI files, with a test of our own in the folder that they name."""
     (work / ".jumpstarter").mkdir()
-    (work / ".jumpstarter" / "local-config.yaml").write_text(SIMULATED)
+    # Its labels are those that the printed test selects.
+    labels = "  labels: {vendor: acme, model: widget-v2}\nexport:\n"
+    config = SIMULATED.replace("export:\n", labels)
+    (work / ".jumpstarter" / "local-config.yaml").write_text(config)
     (work / "tests" / "hardware_tests").mkdir(parents=True)
     test = block_with("class TestMyDevice(JumpstarterTest):\n")
     (work / "tests" / "hardware_tests" / "test_device.py").write_text(test)

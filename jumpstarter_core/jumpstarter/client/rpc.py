@@ -34,13 +34,14 @@ class StreamCall:
     A handler that raises while the main thread waits for it cancels it.
     """
 
-    __slots__ = ("__weakref__", "_call")
+    __slots__ = ("__weakref__", "_answers", "_call")
 
     def __init__(self, start: Callable[[], Any]) -> None:
         self._call: Any = None
         try:
             with Shield():
                 self._call = start()
+                self._answers = iter(self._call)
                 _bury_later(self, self._call)
         except BaseException:
             self.cancel()
@@ -50,9 +51,8 @@ class StreamCall:
         return self
 
     def __next__(self) -> Any:
-        call = self._call
-        with Shield(call.cancel):
-            return next(call)
+        with Shield(self._call.cancel):
+            return next(self._answers)
 
     def cancel(self) -> None:
         """End the call now. Never raises, and may be called by any thread."""
