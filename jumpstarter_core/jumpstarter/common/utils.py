@@ -74,7 +74,7 @@ def launch_shell(
 
     surroundings = Surroundings(
         host=str(host),
-        name=context if lease is None else lease.exporter_name,
+        name="" if lease is None else lease.exporter_name,
         prompt=context,
         lease=None if lease is None else lease.name,
         labels={} if lease is None else lease.exporter_labels,

@@ -50,10 +50,11 @@ class Surroundings:
         """The variables to set."""
         variables = {
             "JUMPSTARTER_HOST": self.host,
-            "JMP_EXPORTER": self.name,
             "JMP_DRIVERS_ALLOW": self.allow,
             "_JMP_SUPPRESS_DRIVER_WARNINGS": "1",
         }
+        if self.name:
+            variables["JMP_EXPORTER"] = self.name
         if self.lease is not None:
             variables |= {"JMP_LEASE": self.lease, SHELL_LEASE: self.lease}
         if self.labels:

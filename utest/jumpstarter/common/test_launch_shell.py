@@ -53,7 +53,6 @@ def test_environment_tells_what_the_arguments_say(tmp_path: Path) -> None:
     assert local == {
         "JUMPSTARTER_HOST": "/run/s",
         "JMP_DRIVERS_ALLOW": "a.*,b",
-        "JMP_EXPORTER": "local",
         "_JMP_SUPPRESS_DRIVER_WARNINGS": "1",
     }
     options = {"lease": lease(), "insecure": True, "passphrase": "p"}
