@@ -13,7 +13,9 @@ from utest.lab.world import Process, World
 
 HERE = Path(__file__).parent
 #: Interruptions of one run; `make stress` has more of them.
-COUNT = int(os.environ.get("JMP_INTERRUPTIONS", "100")) // 5
+COUNT = int(os.environ.get("TEST_INTERRUPTIONS", "100")) // 5
+#: Seconds for all of them. A hang is told by the programs themselves.
+LIMIT = 60.0 + 3 * COUNT
 
 EXPORT = {
     "power": {"type": "jumpstarter_driver_power.driver.MockPower"},
@@ -41,19 +43,21 @@ def board(world: World) -> Iterator[Process]:
     process.end()
 
 
+@pytest.mark.timeout(LIMIT + 240)
 def test_interrupted_leases_are_given_back(world: World, board: Process) -> None:
     process = world.start("python", str(HERE / "leasing.py"), "1", str(COUNT))
-    assert process.wait() == 0, process.text()
+    assert process.popen.wait(LIMIT) == 0, process.text()
     assert f"{COUNT} interruptions" in process.text()
     world.nothing_is_leased()
 
 
+@pytest.mark.timeout(LIMIT + 240)
 def test_keywords_that_time_out_block_nothing_and_keep_no_lease(
     world: World, board: Process, tmp_path: Path
 ) -> None:
     process = world.start(
         "python", "-m", "robot", "-d", str(tmp_path), "-v", f"COUNT:{COUNT}", str(HERE / "polling.robot")
     )
-    assert process.wait() == 0, process.text()
+    assert process.popen.wait(LIMIT) == 0, process.text()
     assert re.search(r"2 tests?, 2 passed", process.text())
     world.nothing_is_leased()

@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 SCRIPTS = Path(sys.executable).parent
 #: Interruptions of one run; `make stress` has more of them.
-COUNT = os.environ.get("JMP_INTERRUPTIONS", "200")
+COUNT = os.environ.get("TEST_INTERRUPTIONS", "200")
 #: Seconds for one run. A hang is told by the program itself, with the stacks of its threads.
 LIMIT = 600.0
 
