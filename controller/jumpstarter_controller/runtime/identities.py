@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from jumpstarter_controller.identity.tokens import Token as IssuedToken
 from jumpstarter_controller.identity.tokens import TokenService
@@ -23,9 +23,12 @@ from jumpstarter_controller.model import (
     check_labels,
     check_name,
 )
+from jumpstarter_controller.model.names import RESERVED_PREFIX
 
 from . import leasing
 from .draft import Draft
+
+Known = TypeVar("Known", Client, Exporter)
 
 #: Administrators are known by their tokens alone.
 ADMINISTRATOR_UID: Final = "administrator"
@@ -71,6 +74,46 @@ def create(
         raise InvalidRequest("an administrator has neither labels nor an external user name; leave them out")
     draft.note(actor, f"{role.value}.create", subject(role, name))
     return issue(draft, tokens, namespace, role, name)
+
+
+def update(
+    draft: Draft,
+    role: Role,
+    name: str,
+    labels: Mapping[str, str] | None,
+    username: str | None,
+    enabled: bool | None,
+    actor: str,
+) -> None:
+    """Change what is not None of an identity; its tokens and leases stay. Labels that its exporter tells by itself stay, too."""
+    require(draft, role, name)
+    if labels is not None:
+        check_labels(labels)
+    if role is Role.CLIENT:
+        if enabled is not None:
+            raise InvalidRequest(f"client '{name}' cannot be enabled or disabled: only exporters can")
+        client = _known(draft.clients.get(name))
+        draft.clients.put(name, _changed(client, labels, username))
+    elif role is Role.EXPORTER:
+        exporter = _known(draft.exporters.get(name))
+        told = {key: value for key, value in exporter.labels.items() if key.startswith(RESERVED_PREFIX)}
+        exporter = _changed(exporter, None if labels is None else {**labels, **told}, username)
+        draft.exporters.put(name, replace(exporter, enabled=exporter.enabled if enabled is None else enabled))
+    else:
+        raise InvalidRequest("an administrator has nothing that could be changed")
+    draft.note(actor, f"{role.value}.update", subject(role, name))
+
+
+def _changed(record: Known, labels: Mapping[str, str] | None, username: str | None) -> Known:
+    if labels is not None:
+        record = replace(record, labels=dict(labels))
+    return record if username is None else replace(record, username=username or None)
+
+
+def _known(record: Known | None) -> Known:
+    """*record*, of which `require` has said that it is there."""
+    assert record is not None
+    return record
 
 
 def delete(draft: Draft, role: Role, name: str, actor: str) -> None:

@@ -115,6 +115,20 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
         return lab_pb2.ListIdentitiesResponse(identities=[self._identity(role, name) for name in shown])
 
     @_admin
+    async def UpdateIdentity(
+        self, request: lab_pb2.UpdateIdentityRequest, caller: Principal
+    ) -> lab_pb2.Identity:
+        role, name = self._addressed(request)
+        labels = dict(request.labels.values) if request.HasField("labels") else None
+        username = request.external_username if request.HasField("external_username") else None
+        enabled = request.enabled if request.HasField("enabled") else None
+        await self.change(
+            caller,
+            lambda draft: identities.update(draft, role, name, labels, username, enabled, str(caller)),
+        )
+        return self._identity(role, name)
+
+    @_admin
     async def DeleteIdentity(self, request: lab_pb2.DeleteIdentityRequest, caller: Principal) -> Empty:
         role, name = self._addressed(request)
         await self.change(caller, lambda draft: identities.delete(draft, role, name, str(caller)))
@@ -242,6 +256,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
     def _addressed(
         self,
         request: lab_pb2.CreateIdentityRequest
+        | lab_pb2.UpdateIdentityRequest
         | lab_pb2.DeleteIdentityRequest
         | lab_pb2.RotateIdentityRequest
         | lab_pb2.IssueCredentialRequest,

@@ -204,3 +204,45 @@ async def test_wrong_namespace_is_refused_everywhere(lab: TestLab) -> None:
         (admin.admin.EndLease, lab_pb2.EndLeaseRequest(name="namespaces/x/leases/y")),
     ):
         assert (await refusal(admin.ask(method, request)))[0] is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_identity_is_updated_and_its_tokens_and_lease_stay(lab: TestLab) -> None:
+    board = await lab.exporter(board="rpi")
+    alice, bob, admin = await lab.client(), await lab.client("bob"), lab.admin
+    mine, waits = await alice.create("board=rpi"), await bob.create("board=rpi")
+    request = lab_pb2.UpdateIdentityRequest(
+        role=EXPORTER, name=board.name, labels=lab_pb2.LabelSet(values={"board": "imx"})
+    )
+    changed = await admin.ask(admin.admin.UpdateIdentity, request)
+    assert changed.labels["board"] == "imx"
+    listed = await admin.ask(admin.admin.ListLeases, lab_pb2.AdminListLeasesRequest(include_ended=True))
+    found = {lease.name: conditions(lease) for lease in listed.leases}
+    assert found[mine.name]["Ready"] == ("True", "Ready")
+    assert found[waits.name]["Unsatisfiable"][0] == "True"
+    await alice.ask(alice.clients.ListLeases, LIST)
+    request = lab_pb2.UpdateIdentityRequest(role=EXPORTER, name=board.name, enabled=False)
+    changed = await admin.ask(admin.admin.UpdateIdentity, request)
+    assert (dict(changed.labels)["board"], changed.enabled) == ("imx", False)
+    request = lab_pb2.UpdateIdentityRequest(role=CLIENT, name="bob", external_username="who@else")
+    assert (await admin.ask(admin.admin.UpdateIdentity, request)).external_username == "who@else"
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"role": CLIENT, "name": "nobody"}, "client 'nobody' does not exist"),
+        ({"role": CLIENT, "name": "alice", "enabled": True}, "only exporters can"),
+        (
+            {"role": CLIENT, "name": "alice", "labels": {"values": {"a b": "c"}}},
+            "label key 'a b' is not valid",
+        ),
+        ({"role": ADMINISTRATOR, "name": "eve"}, "nothing that could be changed"),
+    ],
+)
+async def test_update_that_makes_no_sense_is_refused(
+    lab: TestLab, fields: dict[str, object], text: str
+) -> None:
+    await lab.client()
+    await lab.identity(ADMINISTRATOR, "eve")
+    request = lab_pb2.UpdateIdentityRequest(**fields)  # type: ignore[arg-type]
+    assert text in (await refusal(lab.admin.ask(lab.admin.admin.UpdateIdentity, request)))[1]

@@ -192,6 +192,35 @@ class ListIdentitiesResponse(_message.Message):
     identities: _containers.RepeatedCompositeFieldContainer[Identity]
     def __init__(self, identities: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ...) -> None: ...
 
+class UpdateIdentityRequest(_message.Message):
+    __slots__ = ("role", "namespace", "name", "labels", "external_username", "enabled")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_USERNAME_FIELD_NUMBER: _ClassVar[int]
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    role: Role
+    namespace: str
+    name: str
+    labels: LabelSet
+    external_username: str
+    enabled: bool
+    def __init__(self, role: _Optional[_Union[Role, str]] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Union[LabelSet, _Mapping]] = ..., external_username: _Optional[str] = ..., enabled: _Optional[bool] = ...) -> None: ...
+
+class LabelSet(_message.Message):
+    __slots__ = ("values",)
+    class ValuesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.ScalarMap[str, str]
+    def __init__(self, values: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
 class DeleteIdentityRequest(_message.Message):
     __slots__ = ("role", "namespace", "name")
     ROLE_FIELD_NUMBER: _ClassVar[int]

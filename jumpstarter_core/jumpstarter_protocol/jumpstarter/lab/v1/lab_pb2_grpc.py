@@ -213,6 +213,11 @@ class AdminServiceStub:
                 request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ListIdentitiesRequest.SerializeToString,
                 response_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ListIdentitiesResponse.FromString,
                 _registered_method=True)
+        self.UpdateIdentity = channel.unary_unary(
+                '/jumpstarter.lab.v1.AdminService/UpdateIdentity',
+                request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.UpdateIdentityRequest.SerializeToString,
+                response_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.Identity.FromString,
+                _registered_method=True)
         self.DeleteIdentity = channel.unary_unary(
                 '/jumpstarter.lab.v1.AdminService/DeleteIdentity',
                 request_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.DeleteIdentityRequest.SerializeToString,
@@ -282,6 +287,13 @@ class AdminServiceServicer:
 
     def ListIdentities(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateIdentity(self, request, context):
+        """Its tokens and leases stay as they are.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -368,6 +380,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListIdentities,
                     request_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ListIdentitiesRequest.FromString,
                     response_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ListIdentitiesResponse.SerializeToString,
+            ),
+            'UpdateIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateIdentity,
+                    request_deserializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.UpdateIdentityRequest.FromString,
+                    response_serializer=jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.Identity.SerializeToString,
             ),
             'DeleteIdentity': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteIdentity,
@@ -480,6 +497,33 @@ class AdminService:
             '/jumpstarter.lab.v1.AdminService/ListIdentities',
             jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ListIdentitiesRequest.SerializeToString,
             jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.ListIdentitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jumpstarter.lab.v1.AdminService/UpdateIdentity',
+            jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.UpdateIdentityRequest.SerializeToString,
+            jumpstarter__protocol_dot_jumpstarter_dot_lab_dot_v1_dot_lab__pb2.Identity.FromString,
             options,
             channel_credentials,
             insecure,
