@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from jumpstarter.common.printable import printable, printable_line
+from jumpstarter.common.printable import UNSEEN, printable, printable_line
 
 if TYPE_CHECKING:
     from jumpstarter.config.listing import ConfigList
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NOT_ESCAPED = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+#: What JSON and YAML leave as it is, and terminals do not.
+_NOT_ESCAPED = f"[{UNSEEN}]"
 
 
 def output_option(*formats: str) -> Callable[[F], F]:
@@ -32,9 +33,8 @@ def data(value: Any, output: str) -> str:
     if output == "json":
         import json
 
-        # What JSON and YAML leave as it is, and terminals do not: DEL, C1, and marks that turn text around.
         text = json.dumps(value, indent=4, ensure_ascii=False)
-        return re.sub(_NOT_ESCAPED, lambda match: f"\\u{ord(match[0]):04x}", text)
+        return re.sub(_NOT_ESCAPED, lambda match: json.dumps(match[0])[1:-1], text)
     import yaml
 
     def dump(unicode: bool) -> str:

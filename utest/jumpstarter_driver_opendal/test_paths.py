@@ -110,7 +110,9 @@ def test_links_inside_the_root_and_a_root_that_is_a_link_work(root: Path, tmp_pa
 
 
 def test_a_leading_slash_and_odd_names_are_below_the_root(opendal: OpendalClient, root: Path) -> None:
-    for name in ("/etc/hostname", "a..b", "..a/b", "...", "back\\slash", "a b", "~", "-rf", "é"):
+    odd = ("/etc/hostname", "a..b", "..a/b", "...", "back\\slash", "a b", "~", "-rf", "é", "..\u200b/x")
+    encoded = ("%2e%2e/x", "..%2fx", ".%2e/x", "..;/x", "file:/x", "\uff0e\uff0e/x")
+    for name in (*odd, *encoded):
         opendal.write_bytes(name, b"1")
         assert (root / name.lstrip("/")).read_bytes() == b"1"
 

@@ -114,6 +114,22 @@ def test_an_unknown_content_encoding_leaves_the_device_as_it_is(fetch: Any, web:
     assert dump(fetch.client) == b"good image"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Content-Encoding: " + ", ".join(["zstd"] * 4),),
+        ("Content-Encoding: " + ",".join(["gzip"] * 10_000),),
+        ("Content-Encoding: gzip, gzip",) * 2,
+    ],
+)
+def test_a_body_with_codings_in_codings_takes_no_memory(
+    fetch: Any, web: Any, headers: tuple[str, ...]
+) -> None:
+    web.answer("/img", IMAGE, *headers)
+    with pytest.raises(DriverError, match=r"its Content-Encoding has \d+ codings, expected at most 3"):
+        fetch(f"{web.url}/img")
+
+
 def dump(client: FlasherClient) -> bytes:
     with TemporaryDirectory() as folder:
         client.dump(Path(folder) / "dump")

@@ -153,6 +153,7 @@ def _credentials(
 
 async def _run(listen: str, key: bytes, credentials: Any) -> int:
     import grpc
+    from jumpstarter_controller.data_plane.ports import SERVER_OPTIONS
     from jumpstarter_router.service import RouterService
     from jumpstarter_router.tokens import TokenAuthority
 
@@ -160,13 +161,7 @@ async def _run(listen: str, key: bytes, credentials: Any) -> int:
         authority = TokenAuthority(key)
     except ValueError as error:
         raise ConfigurationError(f"{error}: use the controller's keys/router.key") from None
-    server = grpc.aio.server(
-        options=(
-            ("grpc.so_reuseport", 0),
-            ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
-            ("grpc.server_handshake_timeout_ms", 10_000),
-        )
-    )
+    server = grpc.aio.server(options=SERVER_OPTIONS)
     server.add_generic_rpc_handlers((RouterService(authority).handlers(),))
     try:
         port = server.add_secure_port(listen, credentials)

@@ -56,8 +56,10 @@ def superseded(name: str) -> Superseded:
 
 
 def revive(draft: Draft, name: str, devices: tuple[Device, ...]) -> None:
-    """A process said that the exporter goes, and another one is there still."""
+    """A process said that the exporter goes, and another one is there still. Nothing happens when it has reported since."""
     exporter = known(draft, name)
+    if exporter.status is not ExporterStatus.OFFLINE:
+        return
     devices = devices if exporter.devices is None else exporter.devices
     draft.exporters.put(
         name, replace(exporter, devices=devices, status=ExporterStatus.UNSPECIFIED, status_message="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -31,6 +32,8 @@ from .draft import Draft
 #: Why a lease ended that waited.
 NOBODY_WAITED: Final = "its client went away, nobody waited for it any more"
 RELEASED: Final = "released by its owner"
+#: Leases of one client that wait or hold a board at a time: whoever has its token cannot fill the lab's memory with others.
+MAX_LEASES: Final = 1000
 
 
 def new_name() -> str:
@@ -38,6 +41,14 @@ def new_name() -> str:
     milliseconds = time.time_ns() // 1_000_000
     number = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
     return str(uuid.UUID(int=number))
+
+
+def check_quota(leases: Mapping[str, Lease], client: str) -> None:
+    """Raises WrongState when *client* has `MAX_LEASES` of *leases*, which are those that have not ended."""
+    if len(leases) >= MAX_LEASES and sum(each.client == client for each in leases.values()) >= MAX_LEASES:
+        raise WrongState(
+            f"client '{client}' has {MAX_LEASES} leases, which is the most: end some with 'jmp delete leases'"
+        )
 
 
 def create(

@@ -28,6 +28,7 @@ from jumpstarter_controller.model import (
 )
 from jumpstarter_controller.runtime import identities, leasing
 from jumpstarter_controller.runtime.claims import Claims
+from jumpstarter_controller.runtime.draft import Draft
 from jumpstarter_controller.runtime.lab import Lab
 
 from .call import Context, Failure, Service, answer, metadata_of, refused_as
@@ -142,10 +143,15 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
         name = request.lease_id or leasing.new_name()
         if request.lease_id and await self._lab.lease(name) is not None:
             raise leasing.name_taken(name)
-        await self.change(
-            caller,
-            lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller), claim),
-        )
+
+        def create(draft: Draft) -> None:
+            # One of that name may have come and gone while the store was asked.
+            if self._lab.ended_lately(name):
+                raise leasing.name_taken(name)
+            leasing.check_quota(self._lab.records.leases, caller.name)
+            leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller), claim)
+
+        await self.change(caller, create)
         if claim:
             self._claims.expect(name, claim)
         return self._shown(await self._found(name))

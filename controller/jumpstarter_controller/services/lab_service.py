@@ -97,7 +97,9 @@ class LabService(Service, lab_pb2_grpc.LabServiceServicer):
 
     @answer(Role.CLIENT, Role.EXPORTER)
     async def OpenPassage(self, request: lab_pb2.OpenPassageRequest, caller: Principal) -> lab_pb2.Passage:
-        return await self._passages.open(request.lease_name, caller)
+        passage = await self._passages.open(request.lease_name, caller)
+        self.check_again(caller)  # who was revoked while the exporter was waited for gets no keys
+        return passage
 
     def _event(self, lease: Lease, outlook: Outlook | None) -> lab_pb2.LeaseEvent:
         event = lab_pb2.LeaseEvent(

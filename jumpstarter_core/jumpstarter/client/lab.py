@@ -17,6 +17,7 @@ from jumpstarter_protocol import client_pb2 as pb
 from jumpstarter.common.claims import CLAIM_KEY, CLAIMED
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError, LeaseError
+from jumpstarter.common.printable import printable_line
 from jumpstarter.config.grpc import identity
 
 from .requests import Requests
@@ -65,7 +66,7 @@ class Exporter:
             labels=dict(message.labels),
             online=message.online,
             status=ExporterStatus.from_proto(message.status),
-            message=message.status_message,
+            message=printable_line(message.status_message),
             enabled=message.enabled if message.HasField("enabled") else None,
             deprecated_labels=dict(message.deprecated_labels),
         )
@@ -109,7 +110,7 @@ class Lease:
             effective_begin_time=time_of(message, "effective_begin_time"),
             effective_end_time=time_of(message, "effective_end_time"),
             conditions=tuple(
-                Condition(type=c.type, status=c.status, reason=c.reason, message=c.message)
+                Condition(type=c.type, status=c.status, reason=c.reason, message=printable_line(c.message))
                 for c in message.conditions
             ),
             tags=dict(message.tags),

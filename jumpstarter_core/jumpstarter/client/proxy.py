@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import grpc
 
-from jumpstarter.common.grpc import FLOW
+from jumpstarter.common.grpc import FLOW, PLAIN
 
 #: Says why an exporter cannot be reached, on a thread; None when nothing is known.
 Explain = Callable[[], str | None]
@@ -75,7 +75,12 @@ async def _send(call: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
 
 
 #: Messages of any size: who sends and who receives them decide.
-OPTIONS: Final = (*FLOW, ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+OPTIONS: Final = (
+    *FLOW,
+    *PLAIN,
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ import grpc
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.errors import connection_error
 from jumpstarter.common.exceptions import ExporterNotReady
+from jumpstarter.common.printable import printable
 
 from .calls import CONTROL_TIMEOUT
 
@@ -166,7 +167,7 @@ class StatusMonitor:
         told = jumped and answer.HasField("previous_status")
         self._previous = ExporterStatus.from_proto(answer.previous_status) if told else None
         self._status = ExporterStatus.from_proto(answer.status)
-        self._message, self._version = answer.message, answer.status_version
+        self._message, self._version = printable(answer.message), answer.status_version
 
     async def _get(self) -> Any:
         from anyio import to_thread

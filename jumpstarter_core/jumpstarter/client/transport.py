@@ -14,7 +14,7 @@ from typing import Any, Final
 import grpc
 
 from jumpstarter.common.errors import driver_error
-from jumpstarter.common.grpc import FLOW
+from jumpstarter.common.grpc import FLOW, PLAIN
 from jumpstarter.common.interrupts import Flag, start_thread
 from jumpstarter.common.streams import BYTE_SEMANTICS_KEY, CLOSES, REQUEST_KEY, StreamRequest
 from jumpstarter.streams.frames import (
@@ -46,6 +46,7 @@ REPORT_TIMEOUT: Final = 30.0
 
 OPTIONS: Final = (
     *FLOW,
+    *PLAIN,
     # Items are taken from the wire by the thread that asks for them.
     ("SingleThreadedUnaryStream", 1),
     # Frames are 4 MiB at the most, and so are results; stock exporters send larger chunks of streams whole.

@@ -10,6 +10,7 @@ import grpc
 from jumpstarter_protocol import lab_pb2
 
 from jumpstarter.common.interrupts import Flag
+from jumpstarter.common.printable import printable_line
 
 from .lab import Lease, LeaseEvent, controller_error, time_of
 from .rpc import StreamCall
@@ -118,7 +119,7 @@ def lease_event(message: Any) -> LeaseEvent:
     return LeaseEvent(
         lease=lease,
         position=waiting.position,
-        reason=waiting.reason,
+        reason=printable_line(waiting.reason),
         estimate=time_of(waiting, "estimate"),
         longest_slot=slot,
         notice=message.notice,

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, Final
 
 from jumpstarter.streams.compression import INFLATE_STEP, Compression, Inflater, available_compressions
 
 __all__ = ["decoders"]
 
+#: Codings that one body may have. Each takes the memory of `Inflater`; servers use one.
+MAX_CODINGS: Final = 3
+
 
 def decoders(header: str) -> list[Inflater]:
     """What undoes the codings of *header*, in the order of undoing. Raises ValueError for one that is not known here."""
     names = [name.strip().lower() for name in header.split(",")]
-    return [_decoder(name) for name in reversed(names) if name not in ("", "identity")]
+    codings = [name for name in reversed(names) if name not in ("", "identity")]
+    if len(codings) > MAX_CODINGS:
+        raise ValueError(f"its Content-Encoding has {len(codings)} codings, expected at most {MAX_CODINGS}")
+    return [_decoder(name) for name in codings]
 
 
 def _decoder(name: str) -> Inflater:

@@ -6,6 +6,7 @@ exporter's own machine is refused like its number.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,12 +39,13 @@ class FetchPolicy:
         return any(_matches(entry, host.lower(), number) for entry in self.allowed)
 
     def allows_name(self, host: str) -> bool:
-        """The same where a proxy finds the address."""
-        try:
-            return self.allows(host, host)
-        except ValueError:
-            own = host == "localhost" or host.endswith(".localhost")
-            return any(_fits(host, entry) or (entry == NETWORK and not own) for entry in self.allowed)
+        """The same where a proxy finds the address, which takes numbers in all the forms that C libraries take."""
+        host = host.lower().rstrip(".")
+        number = _number(host)
+        if number is not None:
+            return self.allows(host, number)
+        own = host == "localhost" or host.endswith(".localhost")
+        return any(_fits(host, entry) or (entry == NETWORK and not own) for entry in self.allowed)
 
     def refusal(self, host: str) -> str:
         """Why there is no connection to *host*, and what to do."""
@@ -56,7 +58,11 @@ class FetchPolicy:
 def _matches(entry: str, host: str, address: IPv4Address | IPv6Address) -> bool:
     if entry == NETWORK:
         return not (
-            address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
+            address.is_loopback
+            or address.is_link_local
+            or address.is_unspecified
+            or address.is_multicast
+            or _is_own(str(address))
         )
     network = _network(entry)
     if network is not None:
@@ -77,6 +83,28 @@ def _network(entry: str) -> Any:
         return ip_network(entry.strip("[]"), strict=False)
     except ValueError:
         return None
+
+
+def _number(host: str) -> str | None:
+    """*host* as an address, when it is one: also `127.1`, `0x7f000001` and the like. None for a name."""
+    import socket
+
+    with suppress(ValueError):
+        return str(_plain(host))
+    with suppress(OSError):
+        return socket.inet_ntoa(socket.inet_aton(host))
+    return None
+
+
+def _is_own(address: str) -> bool:
+    """Whether *address* is one of this machine: then the system sends to it from itself. Nothing is sent to find out."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, 9))
+        return bool(probe.getsockname()[0] == address)
+    return False
 
 
 def _plain(address: str) -> IPv4Address | IPv6Address:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["printable", "printable_line"]
+__all__ = ["UNSEEN", "printable", "printable_line"]
 
-#: C0 but tab and line feed, DEL and C1; line and paragraph separators; marks that change the direction of text; halves of pairs.
-_CONTROLS: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+#: What follows DEL and no person sees, for a class of a regular expression: C1; line and paragraph separators; marks that change
+#: the direction of text, annotate it or take no room (but the two joiners, which scripts and emoji need); tags; halves of pairs.
+UNSEEN: Final = (
+    "\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 )
+#: C0 but tab and line feed, and what is unseen.
+_CONTROLS: Final = re.compile(f"[\x00-\x08\x0b-\x1f{UNSEEN}]")
 
 
 def printable(text: str) -> str:
@@ -32,4 +36,6 @@ def _escaped(match: re.Match[str]) -> str:
     if match[0] == "\r":
         return "\\r"
     code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -18,6 +18,7 @@ from jumpstarter.common.exceptions import (
     ExporterUnreachableError,
     LeaseError,
 )
+from jumpstarter.common.printable import printable_line
 
 if TYPE_CHECKING:
     from jumpstarter.client.logs import Following
@@ -74,8 +75,9 @@ def _warning(answer: Any) -> str:
     """The warning in the message of a status that is no longer one of waiting."""
     state = ExporterStatus.from_proto(answer.status)
     if state is not ExporterStatus.LEASE_READY:
-        raise ExporterNotReady(f"exporter is not ready ({state}): {answer.message or 'no reason given'}")
-    return _hook_warning(str(answer.message))
+        reason = printable_line(answer.message) or "no reason given"
+        raise ExporterNotReady(f"exporter is not ready ({state}): {reason}")
+    return _hook_warning(printable_line(answer.message))
 
 
 def _hook_warning(message: str) -> str:
@@ -142,9 +144,10 @@ def end_session(stub: Any, log: Following, over: Callable[[], str | None] = lamb
         return ""
     if answer.previous_status == ExporterStatus.AFTER_LEASE_HOOK:
         log.settle()
+    message = printable_line(answer.message)
     if answer.status == ExporterStatus.AFTER_LEASE_HOOK_FAILED:
-        raise AfterLeaseHookFailed(f"the exporter's afterLease hook failed: {answer.message}")
-    return _hook_warning(str(answer.message)) if answer.status == ExporterStatus.AVAILABLE else ""
+        raise AfterLeaseHookFailed(f"the exporter's afterLease hook failed: {message}")
+    return _hook_warning(message) if answer.status == ExporterStatus.AVAILABLE else ""
 
 
 def _wait_until_over(stub: Any, over: Callable[[], str | None]) -> Any:

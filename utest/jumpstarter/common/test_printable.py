@@ -18,6 +18,10 @@ from jumpstarter.common.printable import printable, printable_line
         ("\u202egnp.exe\u202c", r"\u202egnp.exe\u202c"),
         ("a\u2028b\ufeff\u200f", r"a\u2028b\ufeff\u200f"),
         ("\ud83d", r"\ud83d"),
+        ("a\u200bb\u2060c\u00add", r"a\u200bb\u2060c\xadd"),
+        ("\ufff9a\ufffab\ufffb", r"\ufff9a\ufffab\ufffb"),
+        ("x\U000e0041\U000e007f", r"x\U000e0041\U000e007f"),
+        ("👩\u200d🚀 می\u200cخواهم", "👩\u200d🚀 می\u200cخواهم"),
         ("back\\x1b", "back\\x1b"),
     ],
 )

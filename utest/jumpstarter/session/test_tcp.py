@@ -31,6 +31,7 @@ from jumpstarter.common.utils import env, serve_async
 from jumpstarter.exporter import Session
 from jumpstarter.exporter.auth import PassphraseInterceptor, passphrase_client_interceptors
 from jumpstarter.utils.env import ExporterMetadata, env_async, env_with_metadata_async
+from jumpstarter_protocol import jumpstarter_pb2, router_pb2
 
 from .lab import Lab
 
@@ -152,16 +153,33 @@ def test_the_passphrase_opens_calls_and_streams(session: Session, tls: Tls, secu
                 echo(f"localhost:{port}", passphrase=wrong, **options)
 
 
-@pytest.mark.parametrize("method", ["GetReport", "GetStatus", "LogStream", "Stream"])
-def test_every_kind_of_call_needs_the_passphrase(session: Session, method: str) -> None:
-    from jumpstarter.client.transport import ExporterStub as Stub
+SERVICES = (
+    jumpstarter_pb2.DESCRIPTOR.services_by_name["ExporterService"],
+    router_pb2.DESCRIPTOR.services_by_name["RouterService"],
+)
+METHODS = {f"/{each.full_name}/{method.name}": method for each in SERVICES for method in each.methods}
 
+
+@pytest.mark.parametrize("path", METHODS)
+@pytest.mark.parametrize("given", [(), ((PASSPHRASE_METADATA_KEY, ""),), ((PASSPHRASE_METADATA_KEY, "P"),)])
+def test_every_kind_of_call_needs_the_passphrase(session: Session, path: str, given: Any) -> None:
     with session.serve_tcp(passphrase="p") as port, grpc.insecure_channel(f"localhost:{port}") as channel:
-        call = getattr(Stub(channel), method)
+        # Bytes that are no request: nobody reads them before it is known who sends them.
+        if METHODS[path].client_streaming:
+            answer = channel.stream_stream(path)(iter([b"\xff"]), metadata=given, timeout=60)
+        else:
+            answer = channel.unary_stream(path)(b"\xff", metadata=given, timeout=60)
         with pytest.raises(grpc.RpcError) as caught:
-            answer = call(iter(()) if method == "Stream" else Empty())
             list(answer)
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_message_that_is_small_on_the_wire_alone_is_not_inflated(session: Session) -> None:
+    with session.serve_tcp(passphrase="p") as port, grpc.insecure_channel(f"localhost:{port}") as channel:
+        call = channel.unary_unary("/jumpstarter.v1.ExporterService/GetReport")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(bytes(64 << 20), compression=grpc.Compression.Gzip, timeout=60)
+        assert caught.value.code() in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 def test_a_unix_socket_beside_it_needs_none(session: Session) -> None:

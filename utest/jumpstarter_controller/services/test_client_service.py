@@ -9,8 +9,9 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from jumpstarter_controller.runtime import leasing
 from jumpstarter_controller.settings import DeprecatedLabels, HiddenLabels
-from jumpstarter_protocol import client_pb2, lab_pb2
+from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
 
 from .peers import AVAILABLE, ROOT, ClientPeer, TestLab, conditions, refusal, running_lab
 
@@ -97,6 +98,21 @@ async def test_bad_lease_is_refused_with_the_reason(
 async def test_unknown_exporter_ends_the_lease_at_once(lab: TestLab) -> None:
     lease = await (await lab.client()).create(exporter_name="nowhere")
     assert conditions(lease) == {"Unsatisfiable": ("True", "ExporterNotFound")}
+
+
+async def test_client_has_so_many_leases_at_the_most(lab: TestLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leasing, "MAX_LEASES", 3)
+    await lab.exporter(board="rpi")
+    alice, bob = await lab.client(), await lab.client("bob")
+    leases = [await alice.create("board=rpi") for _ in range(3)]
+    stock = jumpstarter_pb2.RequestLeaseRequest(duration=seconds(60))
+    stock.selector.match_labels["board"] = "rpi"
+    many = "client 'alice' has 3 leases, which is the most"
+    assert many in (await refusal(alice.create("board=rpi")))[1]
+    assert many in (await refusal(alice.ask(alice.controller.RequestLease, stock)))[1]
+    await bob.create("board=rpi")
+    await alice.delete(leases[0].name)
+    await alice.create("board=rpi")
 
 
 async def test_selector_comes_back_in_one_form(lab: TestLab) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from jumpstarter.common.passages import PASSAGE_METADATA_KEY
 from jumpstarter_controller.runtime.draft import Draft
 from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
 
-from .peers import AVAILABLE, ROOT, ClientPeer, ExporterPeer, Peer, TestLab, refusal
+from .peers import AVAILABLE, LEASE_READY, ROOT, ClientPeer, ExporterPeer, Peer, TestLab, refusal
 
 pytestmark = pytest.mark.anyio
 
@@ -197,6 +198,47 @@ async def test_what_a_revoked_caller_has_under_way_changes_nothing(
         name: each.labels for name, each in exporters.items()
     }
     assert (dict(records.policies), dict(records.clients)) == (policies, clients)
+
+
+async def test_a_name_that_came_and_went_while_it_was_looked_up_is_not_given_again(
+    lab: TestLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, alice, bob, _ = await leased(lab)
+    asked, answered = asyncio.Event(), asyncio.Event()
+    journal = lab.running.lab.journal
+    look_up = journal.lease
+
+    async def slow(name: str) -> Any:
+        found = await look_up(name)
+        asked.set()
+        await answered.wait()
+        return found
+
+    monkeypatch.setattr(journal, "lease", slow)
+    late = asyncio.ensure_future(bob.create("board=rpi", lease_id="mine"))
+    async with asyncio.timeout(60):
+        await asked.wait()
+    monkeypatch.setattr(journal, "lease", look_up)
+    first = await alice.create("board=rpi", lease_id="mine")
+    await alice.delete(first.name)
+    answered.set()
+    assert "already exists" in (await refusal(late))[1]
+    assert (await alice.get(first.name)).client == f"{ROOT}/clients/alice"
+
+
+async def test_a_revoked_caller_gets_no_keys_of_a_passage_that_was_asked_for_before(lab: TestLab) -> None:
+    board, alice, _, lease = await leased(lab)
+    await board.report(LEASE_READY)
+    request = lab_pb2.OpenPassageRequest(lease_name=lease.name.rpartition("/")[2])
+    asked = asyncio.ensure_future(alice.ask(alice.labs.OpenPassage, request))
+    await alice.get(lease.name)  # the calls of one connection are begun in their order
+    await rotation(lab, CLIENT, "alice")
+    listening = board.controller.Listen(
+        jumpstarter_pb2.ListenRequest(lease_name=request.lease_name),
+        metadata=[*board.metadata, (PASSAGE_METADATA_KEY, "alice")],
+    )
+    assert "the token is revoked" in (await refusal(asked))[1]
+    listening.cancel()
 
 
 def create_request() -> client_pb2.CreateLeaseRequest:

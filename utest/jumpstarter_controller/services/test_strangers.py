@@ -57,6 +57,13 @@ async def test_malformed_message_to_the_health_service_is_no_traceback(
     assert "Traceback" not in caplog.text
 
 
+async def test_a_message_that_is_small_on_the_wire_alone_is_not_inflated(lab: TestLab) -> None:
+    for algorithm in (grpc.Compression.Gzip, grpc.Compression.Deflate):
+        bomb = raw(lab, "ListLeases")(bytes(64 << 20), compression=algorithm, timeout=60)
+        code, _ = await refusal(bomb)
+        assert code in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
 async def test_connection_without_a_handshake_is_closed_soon(lab: TestLab) -> None:
     begin, port = time.monotonic(), lab.running.port
     with socket.create_connection(("127.0.0.1", port)) as half_open:

@@ -40,6 +40,10 @@ async def test_token_of_a_client_or_an_exporter(lab: TestLab) -> None:
     rotate = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
     await lab.admin.ask(lab.admin.admin.RotateIdentity, rotate)
     assert "the token is revoked" in (await asks(lab, alice.token))[1]
+    board = await lab.exporter()
+    rotate = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_EXPORTER, name=board.name)
+    await lab.admin.ask(lab.admin.admin.RotateIdentity, rotate)
+    assert "the token is revoked" in (await refusal(board.register()))[1]
 
 
 async def test_token_of_the_administrator(tmp_path: Path) -> None:
