@@ -134,7 +134,7 @@ def _usage(error: click.UsageError) -> int:
         return 0
     message = " ".join(error.format_message().split())
     if error.ctx is not None:
-        if not message.endswith((".", "?", "!")):
+        if not message.endswith((".", "?", "!", "?)")):
             message += "."
         message += f" Try '{error.ctx.command_path} --help'."
     return _fail(message, error.exit_code)

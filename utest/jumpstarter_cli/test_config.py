@@ -237,3 +237,15 @@ def test_all_problems_are_reported_at_once(cli: Cli) -> None:
 def test_validate_wants_one_thing(cli: Cli) -> None:
     assert cli.jmp("config", "validate").code == 2
     assert cli.jmp("config", "validate", "x", "--exporter", "y").code == 2
+
+
+def test_the_file_of_the_current_client_is_checked_like_the_others(cli: Cli) -> None:
+    create = "config client create lab -e localhost:8082 --namespace default --name lab --token t --allow x.*"
+    cli.ok("jmp", *create.split(), "--nointeractive")
+    cli.ok("jmp", "config", "client", "use", "lab")
+    path = cli.home / "config" / "jumpstarter" / "config.yaml"
+    assert cli.ok("jmp", "config", "validate", str(path)) == f"{path}: valid UserConfig\n"
+    path.write_text(path.read_text().replace("current-client", "curent-client"))
+    result = cli.jmp("config", "validate", str(path))
+    assert result.code == 1
+    assert "config.curent-client: unknown key" in result.error

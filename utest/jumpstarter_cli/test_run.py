@@ -119,6 +119,15 @@ def test_open_exporter_says_so(start: Callable[..., Running], board: Path) -> No
     )
 
 
+def test_lines_of_its_log_begin_with_their_time(start: Callable[..., Running], board: Path) -> None:
+    running, _ = run_exporter(start, board, *OPEN)
+    running.end()
+    lines = [line for line in running.seen if re.search("(INFO|WARNING):", line)]
+    assert lines
+    for line in lines:
+        assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", line), line
+
+
 def test_calls_without_the_passphrase_are_logged_now_and_then(
     cli: Cli, board: Path, start: Callable[..., Running]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,3 +58,24 @@ def test_info_in_json_is_json_also_without_a_client(cli: Cli) -> None:
     result = cli.jmp("info", "-o", "json")
     assert result.code == 1
     assert json.loads(result.out)["problem"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "shell --nope",
+        "run --tls-port x",
+        "create lease a b",
+        "create lease",
+        "config client create",
+        "admin create policy",
+        "completion tcsh",
+        "get exporters --with x",
+        "config validate",
+        "gett",
+    ],
+)
+def test_a_usage_error_is_a_sentence_that_ends_before_what_to_try(cli: Cli, command: str) -> None:
+    result = cli.jmp(*command.split())
+    assert result.code == 2
+    assert re.fullmatch(r"Error: .*[^.?!][.?!]\)? Try 'jmp[^']*'\.", result.error)
