@@ -48,9 +48,10 @@ class Dialling:
         lease, _ = await self._until_ready(await self.own_lease(name, caller), caller)
         if not await self._listeners.wait_for(lease.name, LISTEN_TIMEOUT):
             raise _not_listening(lease)
-        return self._as_it_is_now(lease, caller)
+        return self.as_it_is_now(lease, caller)
 
-    def _as_it_is_now(self, lease: Lease, caller: Principal) -> tuple[Lease, Exporter]:
+    def as_it_is_now(self, lease: Lease, caller: Principal) -> tuple[Lease, Exporter]:
+        """*lease*, which is active and *caller*'s still, and its exporter. Raises Failure, or Refused."""
         now = self._lab.records.leases.get(lease.name)
         if now is None or now.state is not LeaseState.READY:
             raise _not_active(lease.name, "over" if now is None else now.state.value)

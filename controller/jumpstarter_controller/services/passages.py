@@ -59,7 +59,7 @@ class Passages:
         try:
             name, caller = self._authority.check(ticket)
             self._authenticator.check_again(caller)
-            lease, exporter = await self._ready(name, caller)
+            lease, _ = await self._ready(name, caller)
             self._authenticator.check_again(caller)
         except (TicketRefused, NotAuthenticated) as error:
             raise RefusedError(403, str(error)) from None
@@ -67,10 +67,16 @@ class Passages:
             raise RefusedError(503, str(error)) from None
 
         async def call_exporter(token: str) -> None:
+            # The answer was on its way to the router, and the token is younger than any cut meanwhile.
             try:
-                call = Call(JOINT_PREFIX + self.endpoint, token, caller.name)
-                self._dialling.call(lease, exporter, caller, call)
-            except Failure as error:
+                self._authenticator.check_again(caller)
+                now, exporter = self._dialling.as_it_is_now(lease, caller)
+                self._dialling.call(
+                    now, exporter, caller, Call(JOINT_PREFIX + self.endpoint, token, caller.name)
+                )
+            except NotAuthenticated as error:
+                raise RefusedError(403, str(error)) from None
+            except (Failure, JumpstarterException) as error:
                 raise RefusedError(503, str(error)) from None
 
         return Admission(lease.name, call_exporter)

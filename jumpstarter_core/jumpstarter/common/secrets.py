@@ -9,7 +9,17 @@ if TYPE_CHECKING:
     import re
 
 #: A key whose name has one of these holds a secret.
-WORDS: Final = ("token", "password", "passphrase", "secret", "credential")
+WORDS: Final = (
+    "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "credential",
+    "apikey",
+    "api_key",
+    "private_key",
+)
 HIDDEN: Final = "(not shown)"
 
 #: What none of the secrets below can be without.
@@ -54,6 +64,6 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
         (re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), "(token)"),
         (re.compile(r"\b(bearer)\s+(?=\S*\d)[\w.~+/=-]{16,}", re.IGNORECASE), r"\1 ***"),
         (re.compile(r"\b(authorization:\s*basic)\s+\S+", re.IGNORECASE), r"\1 ***"),
-        (re.compile(r"(?<=://)[^\s/?#@'\"]+@"), "***@"),
+        (re.compile(r"(?<=://)[^\s/?#'\"]+@"), "***@"),
         (re.compile(signed, re.IGNORECASE), r"\1***"),
     )

@@ -24,6 +24,7 @@ PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIGl\n-----END EC PRIVATE KEY-----
         ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "Authorization: Basic ***"),
         ("GET http://user:s3cr3t@host/img failed", "GET http://***@host/img failed"),
         ("GET https://s3cr3t@host:8443/img", "GET https://***@host:8443/img"),
+        ("GET http://user:s3@cr3t@host/img, http://h/x", "GET http://***@host/img, http://h/x"),
         ("https://s/x?X-Amz-Signature=abc123&part=1", "https://s/x?X-Amz-Signature=***&part=1"),
         ("https://s/x?sig=abc&token=def", "https://s/x?sig=***&token=***"),
         (f"key {PEM} end", "key (private key) end"),

@@ -14,6 +14,7 @@ import grpc
 import pytest
 from jumpstarter.common.exceptions import ConfigurationError
 from jumpstarter.common.passages import JOINT_PREFIX, PASSAGE_METADATA_KEY
+from jumpstarter_controller.services.passages import Passages
 from jumpstarter_controller.settings import JOINT_OFFSET, JointSettings, OtherRouter, RouterSettings
 from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
 
@@ -134,6 +135,45 @@ async def test_a_passage_is_for_one_client(lab: TestLab, alice: ClientPeer, leas
         FAILED_PRECONDITION,
         "exporter 'board-1' has no passage open for client 'bob': dial",
     )
+
+
+@pytest.fixture
+def held_admission(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """(a client was let in, the joint may hear of it): what happens in between is not known at the joint."""
+    admit, admitted, told = Passages.admit, asyncio.Event(), asyncio.Event()
+
+    async def slow(self: Passages, ticket: str) -> Any:
+        admission = await admit(self, ticket)
+        admitted.set()
+        await told.wait()
+        return admission
+
+    monkeypatch.setattr(Passages, "admit", slow)
+    return admitted, told
+
+
+@pytest.mark.parametrize("meanwhile", ["transfer", "rotation", "end"])
+async def test_who_was_let_in_gets_no_connection_when_it_is_not_theirs_any_more(
+    lab: TestLab, alice: ClientPeer, leased: Any, held_admission: Any, meanwhile: str
+) -> None:
+    _, lease, calls = leased
+    admitted, told = held_admission
+    passage = await open_passage(alice, lease)
+    reader, writer = await connect_client(passage)
+    async with asyncio.timeout(60):
+        await admitted.wait()
+    if meanwhile == "transfer":
+        await lab.client("bob")
+        lease.client = "namespaces/default/clients/bob"
+        await alice.update(lease, "client")
+    elif meanwhile == "rotation":
+        request = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
+        await lab.admin.ask(lab.admin.admin.RotateIdentity, request)
+    else:
+        await alice.delete(lease.name)
+    told.set()
+    assert await status(reader) == (403 if meanwhile == "rotation" else 503)
+    writer.close()
 
 
 async def test_a_ticket_ends_with_the_token_it_was_given_for(
