@@ -187,10 +187,6 @@ class Lab:
         found = self.records.leases.get(name) or self._recent.get(name)
         return found if found is not None else await self.journal.lease(name)
 
-    def ended_lately(self, name: str) -> bool:
-        """Whether a lease of that name is one of those that ended last: for operations, which cannot ask the store."""
-        return name in self._recent
-
     async def leases(self, *, ended: bool) -> list[Lease]:
         """The leases that have not ended, and with *ended* those that have and are kept."""
         if not ended:

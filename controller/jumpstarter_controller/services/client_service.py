@@ -145,9 +145,6 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
             raise leasing.name_taken(name)
 
         def create(draft: Draft) -> None:
-            # One of that name may have come and gone while the store was asked.
-            if self._lab.ended_lately(name):
-                raise leasing.name_taken(name)
             leasing.check_quota(self._lab.records.leases, caller.name)
             leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller), claim)
 

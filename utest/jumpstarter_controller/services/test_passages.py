@@ -156,7 +156,7 @@ def held_admission(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyn
 async def test_who_was_let_in_gets_no_connection_when_it_is_not_theirs_any_more(
     lab: TestLab, alice: ClientPeer, leased: Any, held_admission: Any, meanwhile: str
 ) -> None:
-    _, lease, calls = leased
+    _, lease, _ = leased
     admitted, told = held_admission
     passage = await open_passage(alice, lease)
     reader, writer = await connect_client(passage)

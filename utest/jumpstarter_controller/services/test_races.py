@@ -222,7 +222,7 @@ async def test_a_name_that_came_and_went_while_it_was_looked_up_is_not_given_aga
     first = await alice.create("board=rpi", lease_id="mine")
     await alice.delete(first.name)
     answered.set()
-    assert "already exists" in (await refusal(late))[1]
+    assert "exists already" in (await refusal(late))[1]
     assert (await alice.get(first.name)).client == f"{ROOT}/clients/alice"
 
 
