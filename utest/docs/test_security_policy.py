@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+JMP = Path(sys.executable).with_name("jmp")
 TEXT = (ROOT / "SECURITY.md").read_text()
 
 
@@ -26,6 +29,17 @@ def test_each_promise_names_tests_that_exist(promise: str, tests: list[str]) -> 
         assert (ROOT / path).is_file(), test
         if name:
             assert re.search(rf"\bdef {re.escape(name)}\(", (ROOT / path).read_text()), test
+
+
+@pytest.mark.parametrize("line", sorted(set(re.findall(r"`(jmp [^`]+)`", TEXT))))
+def test_the_commands_that_it_names_exist(line: str) -> None:
+    words = line.split()[1:]
+    # Names and values are in capitals; what is left are commands and options.
+    command = [word for word in words if re.fullmatch(r"[a-z]+", word)]
+    done = subprocess.run([JMP, *command, "--help"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for option in (word for word in words if word.startswith("-")):
+        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", done.stdout), option
 
 
 def test_the_sections_that_a_reader_looks_for_are_there() -> None:

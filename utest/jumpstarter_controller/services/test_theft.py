@@ -127,3 +127,23 @@ async def alice_lists(lab: TestLab, token: str) -> None:
     async with secure_channel(lab.running) as channel:
         alice = ClientPeer(channel, "Client", "alice", token)
         await alice.ask(alice.clients.ListLeases, LIST)
+
+
+async def test_data_directory_or_a_backup(tmp_path: Path) -> None:
+    """All of the above in one stop, and new credentials for everybody: what was stolen opens nothing, what is new does."""
+    async with running_lab(tmp_path) as lab:
+        alice, stolen = await lab.client(), lab.admin.token
+        before = lab.running.authority()
+    data = DataDirectory(tmp_path)
+    shutil.rmtree(data.keys)
+    shutil.rmtree(data.authority)
+    data.admin_token.unlink()
+    async with running_lab(tmp_path) as lab:
+        assert lab.running.authority() != before
+        code, _ = await asks(lab, alice.token)
+        assert code is grpc.StatusCode.UNKNOWN
+        await refusal(administrates(lab, stolen))
+        await administrates(lab, lab.admin.token)
+        rotate = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
+        renewed = await lab.admin.ask(lab.admin.admin.RotateIdentity, rotate)
+        await alice_lists(lab, renewed.token)
