@@ -6,7 +6,7 @@ The lab's loop is held while it writes, so that what comes meanwhile waits in a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,8 +23,6 @@ pytestmark = pytest.mark.anyio
 CLIENT, EXPORTER, ADMINISTRATOR = lab_pb2.ROLE_CLIENT, lab_pb2.ROLE_EXPORTER, lab_pb2.ROLE_ADMINISTRATOR
 LIST = client_pb2.ListLeasesRequest(parent=ROOT)
 RENEW = client_pb2.RotateTokenRequest(parent=ROOT)
-
-Calls = list[Coroutine[Any, Any, Any]]
 
 
 @asynccontextmanager
@@ -136,45 +134,106 @@ async def test_updates_of_the_old_owner_do_not_take_a_transferred_lease_back(
     assert (now.client, now.duration.seconds) == (f"{ROOT}/clients/bob", 600)
 
 
+#: Methods that change nothing. Those with streams, and those that wait for an exporter, have tests of their own: here below,
+#: in test_former_holder.py and in test_authentication.py.
+READING = {
+    "ClientService": {"GetExporter", "ListExporters", "GetLease", "ListLeases"},
+    "ControllerService": {
+        "AuditStream",
+        "GetLease",
+        "ListLeases",
+        "GetServiceEndpoints",
+        "Listen",
+        "Status",
+        "Dial",
+    },
+    "AdminService": {"ListIdentities", "ListLeases", "ListPolicies", "ListAudit"},
+    "LabService": {"WatchLease", "OpenPassage"},
+}
+SERVICES = [
+    module.DESCRIPTOR.services_by_name[name]
+    for module, names in (
+        (client_pb2, ("ClientService",)),
+        (jumpstarter_pb2, ("ControllerService",)),
+        (lab_pb2, ("AdminService", "LabService")),
+    )
+    for name in names
+]
+
+Calls = list[tuple[Peer, str, str, Any]]
+
+
+def changing_calls(
+    board: ExporterPeer, alice: ClientPeer, bob: ClientPeer, eve: Peer, lease: client_pb2.Lease
+) -> Calls:
+    """(who, service, method, request) of everything that changes the lab."""
+    name = lease.name.rpartition("/")[2]
+    to_bob = lab_pb2.TransferLeaseRequest(name=lease.name, client=f"{ROOT}/clients/bob")
+    release = jumpstarter_pb2.ReleaseLeaseRequest(name=name)
+    requests: list[tuple[Peer, str, Any]] = [
+        (bob, "ClientService/CreateLease", create_request()),
+        (alice, "ClientService/UpdateLease", client_pb2.UpdateLeaseRequest(lease=lease)),
+        (alice, "ClientService/DeleteLease", client_pb2.DeleteLeaseRequest(name=lease.name)),
+        (alice, "ClientService/RotateToken", RENEW),
+        (
+            bob,
+            "ControllerService/RequestLease",
+            jumpstarter_pb2.RequestLeaseRequest(duration=Duration(seconds=60)),
+        ),
+        (alice, "ControllerService/ReleaseLease", release),
+        (board, "ControllerService/ReleaseLease", release),
+        (
+            board,
+            "ControllerService/Register",
+            jumpstarter_pb2.RegisterRequest(labels={"jumpstarter.dev/x": "y"}),
+        ),
+        (
+            board,
+            "ControllerService/ReportStatus",
+            jumpstarter_pb2.ReportStatusRequest(status=AVAILABLE, release_lease=True),
+        ),
+        (board, "ControllerService/Unregister", jumpstarter_pb2.UnregisterRequest()),
+        (alice, "LabService/ReleaseClaim", lab_pb2.ReleaseClaimRequest(name=lease.name, claim="c")),
+        (
+            eve,
+            "AdminService/CreateIdentity",
+            lab_pb2.CreateIdentityRequest(role=ADMINISTRATOR, name="mallory"),
+        ),
+        (
+            eve,
+            "AdminService/IssueCredential",
+            lab_pb2.IssueCredentialRequest(role=ADMINISTRATOR, name="admin"),
+        ),
+        (eve, "AdminService/RotateIdentity", lab_pb2.RotateIdentityRequest(role=CLIENT, name="alice")),
+        (
+            eve,
+            "AdminService/UpdateIdentity",
+            lab_pb2.UpdateIdentityRequest(role=EXPORTER, name="board-1", enabled=False),
+        ),
+        (eve, "AdminService/DeleteIdentity", lab_pb2.DeleteIdentityRequest(role=CLIENT, name="alice")),
+        (eve, "AdminService/SetExporterEnabled", lab_pb2.SetExporterEnabledRequest(name="board-1")),
+        (eve, "AdminService/EndLease", lab_pb2.EndLeaseRequest(name=lease.name)),
+        (eve, "AdminService/TransferLease", to_bob),
+        (eve, "AdminService/PutPolicy", lab_pb2.Policy(name="mine", exporter_selector="")),
+        (eve, "AdminService/DeletePolicy", lab_pb2.DeletePolicyRequest(name="kept")),
+    ]
+    return [(peer, *path.split("/"), request) for peer, path, request in requests]  # type: ignore[misc]
+
+
+async def test_every_method_that_changes_something_is_asked_for_here(lab: TestLab) -> None:
+    board, alice, bob, lease = await leased(lab)
+    asked = {(service, method) for _, service, method, _ in changing_calls(board, alice, bob, alice, lease)}
+    assert asked | {(service, method) for service, names in READING.items() for method in names} == {
+        (service.name, method.name) for service in SERVICES for method in service.methods
+    }
+
+
 async def test_what_a_revoked_caller_has_under_way_changes_nothing(
     lab: TestLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board, alice, bob, lease = await leased(lab)
     eve = Peer(lab.channel, "Administrator", "eve", (await lab.identity(ADMINISTRATOR, "eve")).token)
-    admin, controller = eve.admin, board.controller
-    report = jumpstarter_pb2.ReportStatusRequest(status=AVAILABLE, release_lease=True)
-    policy = lab_pb2.Policy(name="mine", exporter_selector="")
-    calls: list[tuple[Any, Any, Any]] = [
-        (bob, bob.clients.CreateLease, create_request()),
-        (
-            bob,
-            bob.controller.RequestLease,
-            jumpstarter_pb2.RequestLeaseRequest(duration=Duration(seconds=60)),
-        ),
-        (alice, alice.clients.UpdateLease, client_pb2.UpdateLeaseRequest(lease=lease)),
-        (alice, alice.clients.DeleteLease, client_pb2.DeleteLeaseRequest(name=lease.name)),
-        (board, controller.Register, jumpstarter_pb2.RegisterRequest(labels={"jumpstarter.dev/x": "y"})),
-        (board, controller.ReportStatus, report),
-        (board, controller.Unregister, jumpstarter_pb2.UnregisterRequest()),
-        (
-            board,
-            controller.ReleaseLease,
-            jumpstarter_pb2.ReleaseLeaseRequest(name=lease.name.rpartition("/")[2]),
-        ),
-        (eve, admin.CreateIdentity, lab_pb2.CreateIdentityRequest(role=ADMINISTRATOR, name="mallory")),
-        (eve, admin.IssueCredential, lab_pb2.IssueCredentialRequest(role=ADMINISTRATOR, name="admin")),
-        (eve, admin.RotateIdentity, lab_pb2.RotateIdentityRequest(role=CLIENT, name="alice")),
-        (eve, admin.DeleteIdentity, lab_pb2.DeleteIdentityRequest(role=CLIENT, name="alice")),
-        (eve, admin.SetExporterEnabled, lab_pb2.SetExporterEnabledRequest(name="board-1")),
-        (eve, admin.EndLease, lab_pb2.EndLeaseRequest(name=lease.name)),
-        (
-            eve,
-            admin.TransferLease,
-            lab_pb2.TransferLeaseRequest(name=lease.name, client=f"{ROOT}/clients/bob"),
-        ),
-        (eve, admin.PutPolicy, policy),
-        (eve, admin.DeletePolicy, lab_pb2.DeletePolicyRequest(name="kept")),
-    ]
+    calls = changing_calls(board, alice, bob, eve, lease)
     await lab.admin.ask(
         lab.admin.admin.PutPolicy,
         lab_pb2.Policy(name="kept", rules=[lab_pb2.PolicyRule(client_selectors=[""])]),
@@ -189,7 +248,10 @@ async def test_what_a_revoked_caller_has_under_way_changes_nothing(
             dict(records.policies),
             dict(records.clients),
         )
-        late = [await queued(peer.ask(method, request)) for peer, method, request in calls]
+        late = [
+            await queued(peer.ask(getattr(stub_of(peer, service), method), request))
+            for peer, service, method, request in calls
+        ]
     for task in late:
         assert "the token is revoked" in (await refusal(task))[1]
     leases, exporters, policies, clients = before
@@ -239,6 +301,15 @@ async def test_a_revoked_caller_gets_no_keys_of_a_passage_that_was_asked_for_bef
     )
     assert "the token is revoked" in (await refusal(asked))[1]
     listening.cancel()
+
+
+def stub_of(peer: Peer, service: str) -> Any:
+    return {
+        "ClientService": peer.clients,
+        "ControllerService": peer.controller,
+        "AdminService": peer.admin,
+        "LabService": peer.labs,
+    }[service]
 
 
 def create_request() -> client_pb2.CreateLeaseRequest:
