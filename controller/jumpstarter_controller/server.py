@@ -296,7 +296,7 @@ async def _start_ways(
     tokens = TokenAuthority(data.router_key())
     routers = [Router(other.endpoint, other.labels) for other in settings.router.others.values()]
     listeners = Listeners()
-    told.cut.append(listeners.forget)
+    told.cut.append(listeners.cut)
     dialling = Dialling(lab, listeners)
     routes = RouterChoice(routers, tokens, lab.now)
     passages = Passages(authenticator, dialling, listeners, routes, PassageAuthority(data.passage_key()))
@@ -304,15 +304,19 @@ async def _start_ways(
     if settings.router.listen:
         wanted = PlaneSettings.of(settings)
         plane: LocalPlane | RemotePlane
+
+        def stamp() -> float:
+            return tokens.stamp(lab.now().timestamp())
+
         if apart:
-            plane = RemotePlane(wanted, passages, lambda: lab.records.leases)
+            plane = RemotePlane(wanted, passages, lambda: lab.records.leases, stamp)
         else:
-            plane = LocalPlane(wanted, passages)
+            plane = LocalPlane(wanted, passages, stamp())
             router = plane.router
         stack.push_async_callback(plane.stop)
         await plane.start()
         # Of now in the order of tokens: what is dialled next must not be taken for what was dialled before.
-        told.cut.append(lambda name: plane.cut(name, tokens.stamp(lab.now().timestamp())))
+        told.cut.append(lambda name: plane.cut(name, stamp()))
         told.changed.append(plane.lease_changed)
         own = settings.router.endpoint or _public(settings, plane.router_port)
         routers.insert(0, Router(own, own=True))

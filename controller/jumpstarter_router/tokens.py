@@ -48,12 +48,16 @@ class InvalidTokenError(Exception):
 
 
 class TokenAuthority:
-    """Makes and checks tokens with a shared *key* of at least `KEY_SIZE` bytes."""
+    """Makes and checks tokens with a shared *key* of at least `KEY_SIZE` bytes.
 
-    def __init__(self, key: bytes) -> None:
+    With *since*, a stamp, tokens are refused that were issued before: whoever checks them knows of no cuts of that time.
+    """
+
+    def __init__(self, key: bytes, since: float = 0.0) -> None:
         if len(key) < KEY_SIZE:
             raise ValueError(f"the router key has {len(key)} bytes: expected at least {KEY_SIZE}")
         self._key = key
+        self._since = since
         self._last_stamp = 0.0
         self._cuts: dict[str, float] = {}
 
@@ -123,6 +127,10 @@ class TokenAuthority:
             raise InvalidTokenError(
                 "the router token is not valid: it is not one of this lab's, or was changed"
             ) from None
+        if ticket.stamp <= self._since:
+            raise InvalidTokenError(
+                "the router token is void: the router was started after it was made; dial again"
+            )
         if ticket.stamp <= self._cuts.get(ticket.lease, 0.0):
             raise InvalidTokenError(
                 "the router token is void: the lease was ended or transferred after it was made"

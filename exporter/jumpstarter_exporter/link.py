@@ -17,7 +17,7 @@ from typing import Any, Final
 import grpc
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials, with_call_credentials
-from jumpstarter.common.passages import PASSAGE_METADATA_KEY
+from jumpstarter.common.passages import CUTS_METADATA_KEY, PASSAGE_METADATA_KEY
 from jumpstarter.common.registrations import REPLACES_KEY, SESSION_KEY
 from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter_protocol import jumpstarter_pb2 as pb
@@ -153,10 +153,14 @@ class ControllerLink:
         self._no_passage_until = time.monotonic() + UNREACHABLE
         return None
 
-    def listen(self, lease: str, passage: str) -> Any:
-        """One answer for every client that dials. *passage* is the client that a passage is open for, or ""."""
-        more = ((PASSAGE_METADATA_KEY, passage),) if passage else ()
-        return self._stub.Listen(pb.ListenRequest(lease_name=lease), metadata=(*self._metadata, *more))
+    def listen(self, lease: str, passage: str, cuts: int) -> Any:
+        """One answer for every client that dials, and for every cut; *cuts* have been heard of.
+
+        *passage* is the client that a passage is open for, or "".
+        """
+        told = ((PASSAGE_METADATA_KEY, passage),) if passage else ()
+        metadata = (*self._metadata, *told, (CUTS_METADATA_KEY, str(cuts)))
+        return self._stub.Listen(pb.ListenRequest(lease_name=lease), metadata=metadata)
 
     async def router(self, endpoint: str) -> grpc.aio.Channel:
         """The channel to the router at *endpoint*; one for all of its streams."""

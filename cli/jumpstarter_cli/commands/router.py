@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ async def _serve_own(settings: ControllerSettings) -> int:
         wanted.data.make()
     except OSError as error:
         raise FileAccessError(f"{settings.dataDirectory}: cannot be used: {error.strerror}") from None
-    plane = PlaneProcess(wanted, service=True)
+    plane = PlaneProcess(wanted, time.time(), service=True)
     await plane.start()
     click.echo(f"The router listens on port {plane.ports.router_port}.")
     return await run_plane(plane)
@@ -155,10 +156,11 @@ async def _run(listen: str, key: bytes, credentials: Any) -> int:
     import grpc
     from jumpstarter_controller.data_plane.ports import SERVER_OPTIONS
     from jumpstarter_router.service import RouterService
-    from jumpstarter_router.tokens import TokenAuthority
+    from jumpstarter_router.tokens import LEEWAY, TokenAuthority
 
     try:
-        authority = TokenAuthority(key)
+        # What was cut before is not known any more. The controller may be on another machine, whose clock is behind a bit.
+        authority = TokenAuthority(key, time.time() - LEEWAY)
     except ValueError as error:
         raise ConfigurationError(f"{error}: use the controller's keys/router.key") from None
     server = grpc.aio.server(options=SERVER_OPTIONS)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from jumpstarter_router.joint import Gate
-
 from jumpstarter_controller.model import Lease
 
 from .ports import Ports
-from .settings import PlaneSettings
 
 
 class LocalPlane(Ports):
     """`Ports` of this process. It ends with it, so nobody has to remember leases."""
-
-    def __init__(self, settings: PlaneSettings, gate: Gate) -> None:
-        super().__init__(settings, gate)
 
     def lease_changed(self, lease: Lease) -> None:
         """Nothing: the controller cuts all leases."""

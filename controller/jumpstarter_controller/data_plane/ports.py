@@ -47,11 +47,12 @@ SERVER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
 class Ports:
     """Serves the router and, where there is one, the joint, whose clients *gate* knows.
 
-    `router_port` and `joint_port` are known after `start`; the latter is 0 without a joint.
+    `router_port` and `joint_port` are known after `start`; the latter is 0 without a joint. Nothing is known of cuts before
+    *since*, a stamp: tokens of before are void.
     """
 
-    def __init__(self, settings: PlaneSettings, gate: Gate) -> None:
-        authority = TokenAuthority(settings.data.router_key())
+    def __init__(self, settings: PlaneSettings, gate: Gate, since: float) -> None:
+        authority = TokenAuthority(settings.data.router_key(), since)
         self.router = RouterService(authority)
         self.joint = Joint(authority, gate)
         self.router_port = 0

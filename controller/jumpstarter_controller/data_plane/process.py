@@ -40,15 +40,18 @@ KEPT_LINES: Final = 1000
 
 
 class PlaneProcess:
-    """Serves the ports of *settings*, as a controller says; a *service* is looked after by somebody else."""
+    """Serves the ports of *settings*, as a controller says; a *service* is looked after by somebody else.
 
-    def __init__(self, settings: PlaneSettings, *, service: bool = False) -> None:
+    *since* as `Ports` has it.
+    """
+
+    def __init__(self, settings: PlaneSettings, since: float, *, service: bool = False) -> None:
         self._settings = settings
         self._service = service
         # Of the key that is in use: the file may be another one later.
         self._fingerprint = settings.fingerprint()
         self._gate = RemoteGate()
-        self.ports = Ports(settings, self._gate)
+        self.ports = Ports(settings, self._gate, since)
         self._table = LeaseTable()
         self._line: Line | None = None
         self._alone: asyncio.Task[None] | None = None
@@ -185,10 +188,10 @@ async def run_plane(plane: PlaneProcess) -> int:
     return received[0] if received else 0
 
 
-async def _main(settings: PlaneSettings, parent: int) -> None:
+async def _main(settings: PlaneSettings, parent: int, since: float) -> None:
     logging.getLogger().setLevel(logging.INFO)
     try:
-        plane = PlaneProcess(settings)
+        plane = PlaneProcess(settings, since)
         if os.getppid() != parent:
             return  # whoever wanted it is gone, and another one may be starting its own
         await plane.start()
@@ -210,9 +213,9 @@ def _say(message: dict[str, Any]) -> None:
 
 def main() -> int:
     """Entry point."""
-    parent, text = json.loads(sys.stdin.readline())
+    parent, text, since = json.loads(sys.stdin.readline())
     try:
-        asyncio.run(_main(PlaneSettings.from_json(text), parent))
+        asyncio.run(_main(PlaneSettings.from_json(text), parent, since))
     except BrokenPipeError:
         return 1
     return 0

@@ -4,7 +4,7 @@ What holds:
 
 * A process that was started with the same settings, key and version is taken over with all that is open in it.
 * Any other one takes no new connections from then on; what is open in it goes on, and is cut with its lease like all else.
-* A process that dies is started again, at the same ports.
+* A process that dies is started again, at the same ports. It refuses what was dialled before: it knows of no cuts of that time.
 * A controller that ends as asked ends its data plane, too, unless somebody else looks after that process.
 """
 
@@ -42,14 +42,22 @@ ATTEMPTS: Final = 20
 
 
 class RemotePlane:
-    """The processes that carry the lab's streams: `current`, and those before it that still have some."""
+    """The processes that carry the lab's streams: `current`, and those before it that still have some.
+
+    *stamp* gives what is now in the order of tokens.
+    """
 
     def __init__(
-        self, settings: PlaneSettings, gate: Gate, leases: Callable[[], Mapping[str, Lease]]
+        self,
+        settings: PlaneSettings,
+        gate: Gate,
+        leases: Callable[[], Mapping[str, Lease]],
+        stamp: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._gate = gate
         self._leases = leases
+        self._stamp = stamp
         self._current: _Process | None = None
         self._before: set[_Process] = set()
         self._stopping = False
@@ -133,7 +141,7 @@ class RemotePlane:
         await self._begin(self._settings)
 
     async def _begin(self, settings: PlaneSettings) -> None:
-        popen = await asyncio.to_thread(_spawn, settings)
+        popen = await asyncio.to_thread(_spawn, settings, self._stamp())
         line = await connect(settings.data.path / FOLDER / f"{popen.pid}.sock")
         hello = Hello(**(await line.next(HELLO_TIMEOUT))["hello"])
         self._current = self._process(line, hello, popen)
@@ -234,8 +242,8 @@ class _Process:
         return {}
 
 
-def _spawn(settings: PlaneSettings) -> subprocess.Popen[bytes]:
-    """A new process that listens. Raises ConfigurationError."""
+def _spawn(settings: PlaneSettings, since: float) -> subprocess.Popen[bytes]:
+    """A new process that listens. *since* as `Ports` has it. Raises ConfigurationError."""
     command = (sys.executable, "-m", "jumpstarter_controller.data_plane.process")
     errors = settings.data.path / "router.log"
     with errors.open("ab") as log:
@@ -250,7 +258,7 @@ def _spawn(settings: PlaneSettings) -> subprocess.Popen[bytes]:
         )
     assert popen.stdin is not None and popen.stdout is not None
     with popen.stdin, popen.stdout, suppress(BrokenPipeError):
-        popen.stdin.write(json.dumps([os.getpid(), settings.to_json()]).encode() + b"\n")
+        popen.stdin.write(json.dumps([os.getpid(), settings.to_json(), since]).encode() + b"\n")
         popen.stdin.flush()
         text = popen.stdout.readline()
     answer = json.loads(text) if text else {"error": f"the router's process ended at once: see {errors}"}

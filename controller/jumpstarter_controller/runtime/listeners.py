@@ -17,6 +17,10 @@ CAPACITY: Final = 64
 HANDED_ON: Final = 60.0
 
 
+#: Leases whose cuts are counted: those of the latest cuts. Most of them are over.
+REMEMBERED: Final = 10_000
+
+
 @dataclass(frozen=True)
 class Call:
     """What an exporter needs to meet a client at a router: *client* is who that is."""
@@ -26,35 +30,59 @@ class Call:
     client: str = ""
 
 
+@dataclass(frozen=True)
+class Cut:
+    """What was there before is to end: the lease is over or another client's, or a token was revoked. *number* counts them."""
+
+    number: int
+
+
 class Busy(Exception):
     """Raised when the exporter does not take the calls that wait for it."""
 
 
 @dataclass
 class _Listener:
-    """An exporter that listens. *passage* is the client that it has a passage open for, "" for none."""
+    """An exporter that listens. *passage* is the client that it has a passage open for, "" for none; *hears* of cuts."""
 
     passage: str
-    # One place is for the word that ends it.
-    calls: asyncio.Queue[Call | None] = field(default_factory=lambda: asyncio.Queue(CAPACITY + 1))
+    hears: bool
+    # Two places are for the words that end it, or what is there.
+    calls: asyncio.Queue[Call | Cut | None] = field(default_factory=lambda: asyncio.Queue(CAPACITY + 2))
+
+    def empty(self) -> None:
+        while not self.calls.empty():
+            self.calls.get_nowait()
 
 
 class Listeners:
     """One listener a lease. A new one takes the place of the old, and is given the calls that may not have arrived.
 
-    So an exporter may hear of a call twice. *clock* gives seconds.
+    So an exporter may hear of a call twice. It hears of each cut before the calls that come after, also of one at a time when it
+    did not listen. *clock* gives seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._listeners: dict[str, _Listener] = {}
         self._calls: dict[str, deque[tuple[float, Call]]] = {}
+        self._cuts: dict[str, int] = {}
         self._arrival = asyncio.Condition()
 
-    async def listen(self, lease: str, passage: str = "") -> AsyncIterator[Call]:
-        """The calls for *lease*. *passage* is the client that the exporter has a passage open for, "" for none."""
+    async def listen(
+        self, lease: str, passage: str = "", cuts: int | None = None
+    ) -> AsyncIterator[Call | Cut]:
+        """The calls for *lease*. *passage* is the client that the exporter has a passage open for, "" for none.
+
+        *cuts* is the number of the last cut that it has heard of, 0 for none; None: it does not want to.
+        """
         self._end(lease)
-        listener = self._listeners[lease] = _Listener(passage)
+        listener = self._listeners[lease] = _Listener(passage, cuts is not None)
+        if cuts is not None:
+            # A controller that was started anew goes on with the count of the exporter.
+            last = self._cuts[lease] = max(cuts, self._cuts.get(lease, 0))
+            if last > cuts:
+                listener.calls.put_nowait(Cut(last))
         for recent in self._recent(lease):
             listener.calls.put_nowait(recent)
         async with self._arrival:
@@ -95,9 +123,18 @@ class Listeners:
         self._calls.setdefault(lease, deque(maxlen=CAPACITY)).append((self._clock() + HANDED_ON, call))
         return True
 
-    def forget(self, lease: str) -> None:
-        """*lease* is over, or another client's: nobody waits for those who were called for it."""
+    def cut(self, lease: str) -> None:
+        """*lease* is over, or another client's, or a token was revoked: nobody waits for those who were called for it."""
         self._calls.pop(lease, None)
+        number = self._cuts.pop(lease, 0) + 1
+        self._cuts[lease] = number
+        if len(self._cuts) > REMEMBERED:
+            del self._cuts[next(iter(self._cuts))]
+        listener = self._listeners.get(lease)
+        if listener is not None:
+            listener.empty()
+            if listener.hears:
+                listener.calls.put_nowait(Cut(number))
 
     def _recent(self, lease: str) -> list[Call]:
         now = self._clock()
@@ -112,6 +149,5 @@ class Listeners:
         listener = self._listeners.pop(lease, None)
         if listener is not None:
             # What is still in the line goes to the next listener.
-            while not listener.calls.empty():
-                listener.calls.get_nowait()
+            listener.empty()
             listener.calls.put_nowait(None)

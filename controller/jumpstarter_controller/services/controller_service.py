@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import grpc
 from jumpstarter.common.enums import ExporterStatus
-from jumpstarter.common.passages import PASSAGE_METADATA_KEY
+from jumpstarter.common.passages import CUT_PREFIX, CUTS_METADATA_KEY, PASSAGE_METADATA_KEY
 from jumpstarter.common.registrations import REPLACES_KEY, SESSION_KEY
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 
@@ -29,7 +29,7 @@ from jumpstarter_controller.runtime import boards, leasing
 from jumpstarter_controller.runtime.connections import Connections
 from jumpstarter_controller.runtime.draft import Draft
 from jumpstarter_controller.runtime.lab import Lab
-from jumpstarter_controller.runtime.listeners import Call, Listeners
+from jumpstarter_controller.runtime.listeners import Call, Cut, Listeners
 
 from .call import Context, Failure, Service, answer, answer_stream, metadata_of, peer_address, refused_as
 from .conversions import (
@@ -181,10 +181,14 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
             raise unknown(f"permission denied: lease '{lease.name}' is not of exporter '{caller.name}'")
         if lease.ended:
             raise unknown(f"lease not active: lease '{lease.name}' has ended")
-        async for call in self._listeners.listen(lease.name, metadata_of(context, PASSAGE_METADATA_KEY)):
-            yield jumpstarter_pb2.ListenResponse(
-                router_endpoint=call.endpoint, router_token=call.token, client_name=call.client
-            )
+        passage, cuts = metadata_of(context, PASSAGE_METADATA_KEY), _number_of(context, CUTS_METADATA_KEY)
+        async for call in self._listeners.listen(lease.name, passage, cuts):
+            if isinstance(call, Cut):
+                yield jumpstarter_pb2.ListenResponse(router_endpoint=f"{CUT_PREFIX}{call.number}")
+            else:
+                yield jumpstarter_pb2.ListenResponse(
+                    router_endpoint=call.endpoint, router_token=call.token, client_name=call.client
+                )
 
     @answer(Role.CLIENT)
     async def Dial(
@@ -278,11 +282,16 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
 
 def _session_of(context: Context) -> int | None:
     """The number of the caller's registration; None for a peer that knows of none."""
-    text = metadata_of(context, SESSION_KEY)
+    return _number_of(context, SESSION_KEY)
+
+
+def _number_of(context: Context, key: str) -> int | None:
+    """The number that the controller gave to the caller as *key*; None for a peer that knows of none."""
+    text = metadata_of(context, key)
     if not text:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise InvalidRequest(f"{SESSION_KEY} is {text!r}, expected the number that Register gave")
+        raise InvalidRequest(f"{key} is {text!r}, expected the number that the controller gave")
     return int(text)
 
 

@@ -10,5 +10,11 @@ EXPORTER_NAME: Final = "exporter.jumpstarter.invalid"
 #: Metadata of an exporter's Listen call: the client that it has a passage open for.
 PASSAGE_METADATA_KEY: Final = "x-jmp-passage"
 
+#: Metadata of an exporter's Listen call: how many cuts of the lease it has heard of; without it it is told of none.
+CUTS_METADATA_KEY: Final = "x-jmp-cuts"
+#: How an exporter is told to end all connections that it has with clients of the lease: what Listen gives it as the router's
+#: endpoint begins so, and goes on with the number of the cut.
+CUT_PREFIX: Final = "cut:"
+
 #: How an exporter is told to meet a client at a joint: what Listen gives it as the router's endpoint begins so.
 JOINT_PREFIX: Final = "joint:"

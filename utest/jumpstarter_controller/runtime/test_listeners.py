@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from jumpstarter_controller.runtime.listeners import CAPACITY, HANDED_ON, Busy, Call, Listeners
+from jumpstarter_controller.runtime.listeners import CAPACITY, HANDED_ON, Busy, Call, Cut, Listeners
 
 pytestmark = pytest.mark.anyio
 
@@ -95,9 +95,60 @@ async def test_calls_that_nobody_waits_for_are_not_handed_on(why: str) -> None:
     if why == "too old":
         now = HANDED_ON + 1
     else:
-        listeners.forget("lease")
+        listeners.cut("lease")
     stream, second = await listening(listeners)
     fresh = Call("router:8083", "fresh")
     listeners.call("lease", fresh)
     assert await second == fresh
+    await stream.aclose()
+
+
+async def hears(listeners: Listeners, cuts: int | None) -> Any:
+    """A listener that has heard of so many cuts."""
+    stream = listeners.listen("lease", "", cuts)
+    first = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    return stream, first
+
+
+async def test_cut_is_heard_before_the_calls_that_come_after_and_those_before_it_are_not() -> None:
+    listeners = Listeners()
+    stream, first = await hears(listeners, 0)
+    listeners.call("lease", CALL)
+    assert await first == CALL
+    listeners.call("lease", Call("router:8083", "void"))
+    listeners.cut("lease")
+    fresh = Call("router:8083", "fresh")
+    listeners.call("lease", fresh)
+    assert [await anext(stream), await anext(stream)] == [Cut(1), fresh]
+    await stream.aclose()
+
+
+async def test_cut_that_nobody_heard_is_heard_by_the_next_listener_once() -> None:
+    listeners = Listeners()
+    listeners.cut("lease")
+    listeners.cut("lease")
+    stream, first = await hears(listeners, 1)
+    assert await first == Cut(2)
+    stream, first = await hears(listeners, 2)
+    listeners.call("lease", CALL)
+    assert await first == CALL
+    await stream.aclose()
+
+
+async def test_controller_that_was_started_anew_goes_on_with_the_count_of_the_exporter() -> None:
+    listeners = Listeners()
+    stream, first = await hears(listeners, 7)
+    listeners.cut("lease")
+    assert await first == Cut(8)
+    await stream.aclose()
+
+
+async def test_exporter_that_knows_of_no_cuts_hears_of_none() -> None:
+    listeners = Listeners()
+    listeners.cut("lease")
+    stream, first = await hears(listeners, None)
+    listeners.cut("lease")
+    listeners.call("lease", CALL)
+    assert await first == CALL
     await stream.aclose()

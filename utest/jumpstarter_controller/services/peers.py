@@ -135,6 +135,12 @@ class ExporterPeer(Peer):
         other.metadata = [*self.metadata, ("x-jmp-session", session)]
         return other
 
+    def with_cuts(self, heard: int) -> ExporterPeer:
+        """The same exporter, which wants to hear of cuts, and has heard of so many."""
+        other = copy(self)
+        other.metadata = [*self.metadata, ("x-jmp-cuts", str(heard))]
+        return other
+
     def over(self, channel: grpc.aio.Channel) -> ExporterPeer:
         """The same exporter, with another connection."""
         return ExporterPeer(channel, "Exporter", self.name, self.token)

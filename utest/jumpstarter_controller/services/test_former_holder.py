@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import grpc
 import pytest
 from jumpstarter_controller.server import serve
 from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
+from jumpstarter_testing.eventually import eventually
 
 from .peers import (
     LEASE_READY,
@@ -169,3 +172,56 @@ async def test_revocation_ends_what_goes_through_the_router_and_what_was_dialled
     stolen = alice.controller.Dial(request, metadata=alice.metadata, timeout=60)
     if role == lab_pb2.ROLE_CLIENT:
         assert "the token is revoked" in (await refusal(stolen))[1]
+
+
+@pytest.mark.parametrize("cut", ["transfer", "revocation"])
+async def test_router_that_was_started_anew_refuses_what_was_dialled_before_a_cut(
+    tmp_path: Path, cut: str
+) -> None:
+    settings = settings_for(tmp_path / "lab")
+    async with serve(settings, open_store, apart=True) as running, secure_channel(running) as channel:
+        lab = TestLab(running, channel)
+        alice, _, board = await lab.client(), await lab.client("bob"), await lab.exporter(board="rpi")
+        lease = await alice.until_ready(await alice.create("board=rpi"))
+        await board.report(LEASE_READY)
+        listen = board.listen(lease.name)
+        dialled = await alice.dial(lease.name)
+        call = await read(listen)
+        if cut == "transfer":
+            await transfer(lab, lease)
+        else:
+            rotate = lab_pb2.RotateIdentityRequest(role=lab_pb2.ROLE_CLIENT, name="alice")
+            await lab.admin.ask(lab.admin.admin.RotateIdentity, rotate)
+        await kill_router(tmp_path / "lab" / "routers")
+        credentials = grpc.ssl_channel_credentials(running.authority())
+        port = running.router_endpoint.rpartition(":")[2]
+        async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as way:
+            method: Any = way.stream_stream("/jumpstarter.v1.RouterService/Stream")
+            for token in (dialled.router_token, call.router_token):
+                stream = method(metadata=(("authorization", f"Bearer {token}"),), wait_for_ready=True)
+                assert await code(stream) is grpc.StatusCode.UNAUTHENTICATED
+                assert "void" in await stream.details()
+
+
+async def kill_router(folder: Path) -> None:
+    """Kill the router's process, and wait for the next one."""
+    (pid,) = (int(path.stem) for path in folder.glob("*.sock"))
+    os.kill(pid, signal.SIGKILL)
+    another = lambda: [path for path in folder.glob("*.sock") if int(path.stem) != pid]  # noqa: E731
+    await asyncio.to_thread(eventually, another, timeout=60)
+
+
+async def test_exporter_is_told_of_a_cut_before_it_is_told_of_who_comes_after(
+    lab: TestLab, alice: ClientPeer, bob: ClientPeer, board: ExporterPeer, lease: client_pb2.Lease
+) -> None:
+    """So it can end what a router does not know to be void."""
+    cuts = board.with_cuts(0).listen(lease.name)
+    await alice.dial(lease.name)
+    assert (await read(cuts)).client_name == "alice"
+    await transfer(lab, lease)
+    await bob.dial(lease.name)
+    assert (await read(cuts)).router_endpoint == "cut:1"
+    assert (await read(cuts)).client_name == "bob"
+    again = board.with_cuts(0).listen(lease.name)
+    assert (await read(again)).router_endpoint == "cut:1"
+    again.cancel()
