@@ -1,13 +1,15 @@
 """A program that runs one command and ends it, with all it started, when whoever asked for it is gone.
 
-``python -I -S guard.py FD COMMAND...`` runs COMMAND in a session of its own. FD is one end of a socket whose other end is held
-by the process that started the guard, and by nobody else:
+``python -I -S guard.py FD MODE COMMAND...`` runs COMMAND in a session of its own. FD is one end of a socket whose other end is
+held by the process that started the guard, and by nobody else:
 
 * When the other end is closed, its holder is dead, by ``kill -9`` too: the command and its descendants get SIGKILL at once.
-  SIGHUP does the same: Linux sends it when the holder dies whose end a forked process still has open.
+  So it is when the holder is dead whose end a forked process still has open, on Linux.
 * After SIGTERM they get SIGTERM, and SIGKILL after `GRACE` seconds.
-* When the command ends by itself, its exit code (negative: the signal) is written as text. What it left behind lives on.
+* When the command ends by itself, its exit code (negative: the signal) is written as text. What it left behind lives on: with
+  the MODE ``go`` for ever, with ``stay`` until the guard ends it as above.
 * A command that cannot be started has the reason written, after ``!``.
+* A process with `KEEP` in its environment is left alone.
 
 On Linux descendants are found wherever they moved: the guard is their new parent when theirs has ended. Elsewhere the command's
 process group is what is ended. Needs nothing but the standard library, as it starts often.
@@ -21,10 +23,13 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL for a command that is to end."""
+
+KEEP = b"JMP_HOOK_KEEP=1"
+"""In the environment of a process: it is meant to live on, whatever becomes of the command."""
 
 #: Seconds between looks for descendants, while they are being ended.
 _INTERVAL = 0.02
@@ -73,10 +78,14 @@ class Command:
 
     def _gone(self) -> bool:
         self.reap()
-        return self.code is not None and not any(_descendants(os.getpid()))
+        return self.code is not None and not self.left_behind()
+
+    def left_behind(self) -> list[int]:
+        """The descendants that are to end; none where there is no /proc."""
+        return [pid for pid in _descendants(os.getpid()) if not _is_kept(pid)]
 
     def _signal(self, number: signal.Signals) -> None:
-        for pid in [*_descendants(os.getpid())] or [-self.pid]:
+        for pid in self.left_behind() if os.access("/proc/self/stat", os.R_OK) else [-self.pid]:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
 
@@ -112,6 +121,12 @@ def _descendants(pid: int) -> Iterator[int]:
     yield from found - {pid}
 
 
+def _is_kept(pid: int) -> bool:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+        return KEEP in file.read().split(b"\0")
+    return False
+
+
 def _parents() -> Iterator[tuple[int, int]]:
     """(process, its parent) for all that run and have not ended."""
     with contextlib.suppress(FileNotFoundError):
@@ -140,40 +155,59 @@ class Signals:
             os.read(self.awake, 512)
 
 
-def run(holder: int, command: list[str]) -> None:
-    """Run *command*, and tell *holder* how it ended, or end it."""
-    signals = Signals(signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
-    child = Command(command)
-    if child.problem:
-        os.write(holder, f"!{child.problem}".encode())
-        return
-    _watch(child, holder, signals)
-    if child.code is not None:
-        with contextlib.suppress(OSError):
-            os.write(holder, str(child.code).encode())
+class Guard:
+    """Runs one command for the process that holds the other end of *holder*."""
+
+    def __init__(self, holder: int) -> None:
+        self._holder = holder
+        self._signals = Signals(signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
+        self._ends = [holder, *_death_of(os.getppid())]
+
+    def run(self, command: list[str], *, stay: bool) -> None:
+        """Run *command*, and tell the holder how it ended, or end it. With *stay*, look after what it left behind."""
+        child = Command(command)
+        if child.problem:
+            os.write(self._holder, f"!{child.problem}".encode())
+            return
+        ended = self._watch(child, lambda: child.code is not None)
+        if ended and stay:
+            # That signal is about the thread that started the guard, which ends before its process.
+            _prctl(_PR_SET_PDEATHSIG, 0)
+        if child.code is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._holder, str(child.code).encode())
+        if ended and stay:
+            self._watch(child, lambda: not child.left_behind())
+
+    def _watch(self, child: Command, over: Callable[[], bool]) -> bool:
+        """Wait until *over*, or end *child* and what it left behind: whether it was not ended."""
+        while not over():
+            ready, _, _ = select.select([*self._ends, self._signals.awake], [], [])
+            self._signals.clear()
+            child.reap()
+            if set(ready) & set(self._ends) or signal.SIGHUP in self._signals.received:
+                child.end(0)
+                return False
+            if signal.SIGTERM in self._signals.received:
+                child.end(GRACE)
+                return False
+        return True
 
 
-def _watch(child: Command, holder: int, signals: Signals) -> None:
-    """Wait for the end of *child*, or end it."""
-    while child.code is None:
-        ready, _, _ = select.select([holder, signals.awake], [], [])
-        signals.clear()
-        child.reap()
-        if holder in ready or signal.SIGHUP in signals.received:
-            child.end(0)
-            return
-        if signal.SIGTERM in signals.received:
-            child.end(GRACE)
-            return
+def _death_of(pid: int) -> list[int]:
+    """A descriptor that can be read when the process is dead, where there are such."""
+    with contextlib.suppress(OSError, AttributeError):
+        return [os.pidfd_open(pid)]
+    return []
 
 
 def main() -> None:
     """See the module."""
     holder = int(sys.argv[1])
     os.set_inheritable(holder, False)
-    run(holder, sys.argv[2:])
+    Guard(holder).run(sys.argv[3:], stay=sys.argv[2] == "stay")
 
 
 if __name__ == "__main__":

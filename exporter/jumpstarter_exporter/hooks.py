@@ -7,7 +7,8 @@ What holds for every hook:
 * Each line it prints becomes one log record, at the time it is printed.
 * It has ended when `run_hook` returns. After its time-out it and all that it started get SIGTERM, and SIGKILL 5 s later.
 * It does not outlive its exporter, however that ends: a program beside it (`guard`) sees to that.
-* Processes that it leaves behind in the background when it ends live on, but nobody waits for them or reads their output.
+* Processes that it leaves behind in the background when it ends live on until the lease is over (`LeftBehind`); nobody waits
+  for them or reads their output.
 
 The interpreter: ``exec`` if given; else a script that is one line naming an existing file runs with Python
 (``.py``) or ``/bin/sh``; any other text is ``/bin/sh -c`` text, as in Jumpstarter 0.9.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import selectors
 import signal
@@ -35,6 +37,8 @@ from jumpstarter.connection.environment import session_environment
 
 from . import guard
 from .guard import GRACE
+
+logger = logging.getLogger(__name__)
 
 #: Seconds for a guard to end its hook: longer than it takes in any case.
 GUARD_TIMEOUT: Final = GRACE + 10.0
@@ -133,19 +137,45 @@ class Interrupt:
             self()
 
 
+class LeftBehind:
+    """Processes that hooks left in the background. They end when it is closed, and with this process, in whatever way."""
+
+    def __init__(self) -> None:
+        self._guards: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
+
+    def take(self, guard: subprocess.Popen[bytes], holder: socket.socket) -> None:
+        """Have *guard* end what its hook left, which it does at the latest when *holder* is closed."""
+        self._guards.append((guard, holder))
+
+    def close(self) -> None:
+        """SIGTERM for what is left, and SIGKILL `GRACE` seconds later. Closing twice is fine."""
+        guards, self._guards = self._guards, []
+        if busy := [guard for guard, _ in guards if guard.poll() is None]:
+            logger.info("what hooks left in the background ends with the lease")
+        for each in busy:
+            each.terminate()
+        for each, holder in guards:
+            _wait_for(each)
+            holder.close()
+
+
 def run_hook(
     hook: Hook,
     environment: Mapping[str, str],
     log: Callable[[str], None],
     interrupt: Interrupt | None = None,
+    left: LeftBehind | None = None,
 ) -> HookResult:
-    """Run *hook* to its end; *log* gets each line of its output. Raises for nothing the hook does."""
-    interrupt = interrupt or Interrupt()
+    """Run *hook* to its end; *log* gets each line of its output. Raises for nothing the hook does.
+
+    *left* gets what it leaves in the background; without it that lives on.
+    """
+    interrupt, taken = interrupt or Interrupt(), False
     with contextlib.ExitStack() as stack:
         terminal, ours = stack.enter_context(_pty())
         holder, other_end = (stack.enter_context(end) for end in socket.socketpair())
         try:
-            process = _start(hook, environment, terminal, other_end)
+            process = _start(hook, environment, terminal, other_end, stay=left is not None)
         except (OSError, ValueError) as error:
             return HookResult(f"{hook.name} hook cannot be started: {error}")
         try:
@@ -154,20 +184,26 @@ def run_hook(
             with _lines_logged(ours, log):
                 interrupt.attach(process)
                 result = _wait(hook, process, holder)
-                return HookResult(f"{hook.name} hook was ended early") if interrupt.requested else result
+            if interrupt.requested:
+                return HookResult(f"{hook.name} hook was ended early")
+            if left is not None and process.returncode is None:
+                left.take(process, holder.dup())
+                taken = True
+            return result
         finally:
             # Whatever goes wrong above, nothing of the hook stays.
-            if process.returncode is None:
+            if process.returncode is None and not taken:
                 _end(process)
 
 
 def _start(
-    hook: Hook, environment: Mapping[str, str], terminal: BinaryIO, other_end: socket.socket
+    hook: Hook, environment: Mapping[str, str], terminal: BinaryIO, other_end: socket.socket, *, stay: bool
 ) -> subprocess.Popen[bytes]:
     """Start *hook* below a guard, which has *other_end*. Raises OSError, ValueError."""
     descriptor = other_end.fileno()
+    mode = "stay" if stay else "go"
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(guard.__file__), str(descriptor), *hook.command()],
+        [sys.executable, "-I", "-S", str(guard.__file__), str(descriptor), mode, *hook.command()],
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=terminal,
@@ -178,20 +214,18 @@ def _start(
 
 
 def _wait(hook: Hook, process: subprocess.Popen[bytes], holder: socket.socket) -> HookResult:
+    """How *hook* ended. Its guard has ended, too, or looks after what it left behind."""
+    holder.settimeout(hook.timeout)
     try:
-        process.wait(hook.timeout)
-    except subprocess.TimeoutExpired:
+        told = holder.recv(4096).decode(errors="replace")
+    except TimeoutError:
         _end(process)
         return HookResult(f"{hook.name} hook timed out after {hook.timeout:g} s")
-    return _result(hook, _told(holder))
-
-
-def _told(holder: socket.socket) -> str:
-    """What a guard that has ended has written; nothing if somebody ended it."""
-    holder.setblocking(False)
-    with contextlib.suppress(OSError):
-        return holder.recv(4096).decode(errors="replace")
-    return ""
+    except ConnectionResetError:
+        told = ""
+    if not told:
+        process.wait()
+    return _result(hook, told)
 
 
 def _result(hook: Hook, told: str) -> HookResult:
@@ -215,6 +249,11 @@ def _name(number: int) -> str:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Have the guard *process* end its hook, and wait for both."""
     process.terminate()
+    _wait_for(process)
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the guard *process*, which was told to end."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GUARD_TIMEOUT)
         return

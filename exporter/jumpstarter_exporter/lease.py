@@ -6,7 +6,7 @@ The order of things:
 2. The exporter listens for clients at once, so that they see what the beforeLease hook prints while it runs.
 3. beforeLease hook; then the lease is ready.
 4. The client ends the session, or the lease ends, or the exporter is stopped.
-5. afterLease hook; then the session is closed and its clients are cut.
+5. afterLease hook; then the session is closed, its clients are cut, and what hooks left in the background ends.
 
 An exporter that died between 3 and 5 `finish`es the lease when it is back: fresh drivers, and 5.
 
@@ -30,11 +30,11 @@ from anyio import to_thread
 from jumpstarter.common import HOOK_WARNING_PREFIX
 from jumpstarter.common.enums import ExporterStatus, LogSource
 from jumpstarter.common.exceptions import JumpstarterException
-from jumpstarter.common.passages import JOINT_PREFIX
+from jumpstarter.common.passages import CUT_PREFIX, JOINT_PREFIX
 from jumpstarter.session import Session
 from jumpstarter.streams.relay import relay
 
-from .hooks import Hook, Interrupt, OnFailure, hook_environment, run_hook
+from .hooks import Hook, Interrupt, LeftBehind, OnFailure, hook_environment, run_hook
 from .link import TRANSIENT, Backoff, ControllerLink
 from .passage import credentials, join
 from .record import Record, Unfinished
@@ -87,6 +87,7 @@ class LeaseSession:
         self.gone = asyncio.Event()
         self._fenced = False
         self._stop_after_hook = Interrupt()
+        self._left_behind = LeftBehind()
         self.stopping = asyncio.Event()
         self._setup = setup
         self._hooks = hooks
@@ -147,6 +148,8 @@ class LeaseSession:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # Before anybody else gets the board.
+            await to_thread.run_sync(self._left_behind.close)
             await self._close(stack)
 
     def _open(self, stack: ExitStack) -> tuple[Session, str, str]:
@@ -301,21 +304,25 @@ class LeaseSession:
 
         def run() -> str | None:
             with session.context_log_source(HOOK_LOGGER, source):
-                return run_hook(hook, environment, log.info, interrupt).problem
+                return run_hook(hook, environment, log.info, interrupt, self._left_behind).problem
 
         return await to_thread.run_sync(run)
 
     async def _listen(self, stack: ExitStack, session: Session, path: str) -> None:
         """Join every client with the session that dials, or comes by a passage. A controller that goes away is waited for."""
         client, passage_path = await self._open_passage(stack, session)
-        backoff, taken = Backoff(), _Taken()
+        backoff, taken, cuts = Backoff(), _Taken(), 0
         while True:
             try:
-                stream = self._link.listen(self.name, client)
+                stream = self._link.listen(self.name, client, cuts)
                 await stream.initial_metadata()
                 backoff.reset()
                 async for answer in stream:
                     endpoint, token = answer.router_endpoint, answer.router_token
+                    if endpoint.startswith(CUT_PREFIX):
+                        cuts = int(endpoint.removeprefix(CUT_PREFIX))
+                        self._cut()
+                        continue
                     if not taken.add(token):
                         continue
                     if endpoint.startswith(JOINT_PREFIX):
@@ -327,6 +334,11 @@ class LeaseSession:
                 if error.code() not in TRANSIENT:
                     logger.warning("cannot listen for clients of lease %s: %s", self.name, error.details())
             await asyncio.sleep(backoff.next())
+
+    def _cut(self) -> None:
+        """Whoever is connected must come again, as the controller lets them: a router may not know of the cut."""
+        for task in self._relays:
+            task.cancel()
 
     def _carry(self, endpoint: str, client: str, connection: Coroutine[Any, Any, None]) -> None:
         """Have the *connection* of *client* carried, until it ends or is cut."""

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from jumpstarter.common.enums import ExporterStatus, LogSource
 from jumpstarter.common.exceptions import JumpstarterException
+from jumpstarter.common.interrupts import run_aside
 
-from .hooks import Hook, HookResult, Interrupt, OnFailure, hook_environment, run_hook
+from .hooks import Hook, HookResult, Interrupt, LeftBehind, OnFailure, hook_environment, run_hook
 
 if TYPE_CHECKING:
     from jumpstarter.config.exporter import HookConfigV1Alpha1, HookInstanceConfigV1Alpha1
@@ -60,7 +61,7 @@ def _hook(name: str, config: HookInstanceConfigV1Alpha1 | None) -> Hook | None:
 def standalone_lease(
     session: Session, hooks: Hooks, hook_socket: str, interrupt: Interrupt | None = None
 ) -> Iterator[None]:
-    """Make *session* ready for clients, and at the end `OFFLINE`, each with its hook.
+    """Make *session* ready for clients, and at the end `OFFLINE`, each with its hook; what hooks leave behind ends, too.
 
     Args:
         session: the session, whose sockets are served already, so that clients see the hooks' output.
@@ -72,6 +73,7 @@ def standalone_lease(
         HookFailed: the beforeLease hook failed and its ``onFailure`` is not ``warn``; the afterLease hook is
             left out then.
     """
+    left = LeftBehind()
     try:
         message = ""
         if hooks.before:
@@ -82,6 +84,7 @@ def standalone_lease(
                 hook_socket,
                 LogSource.BEFORE_LEASE_HOOK,
                 ExporterStatus.BEFORE_LEASE_HOOK_FAILED,
+                left,
                 interrupt,
             )
         session.status.update(ExporterStatus.LEASE_READY, message or "Ready for commands")
@@ -96,8 +99,10 @@ def standalone_lease(
                     hook_socket,
                     LogSource.AFTER_LEASE_HOOK,
                     ExporterStatus.AFTER_LEASE_HOOK_FAILED,
+                    left,
                 )
     finally:
+        run_aside(left.close, None, "hook-end")
         session.status.update(ExporterStatus.OFFLINE, "Exporter shutting down")
 
 
@@ -107,6 +112,7 @@ def _run(
     socket: str,
     source: LogSource,
     failed: ExporterStatus,
+    left: LeftBehind,
     interrupt: Interrupt | None = None,
 ) -> str:
     """Run *hook*; returns the status message for the lease if its failure is only a warning, else ""."""
@@ -117,7 +123,7 @@ def _run(
 
     def run() -> HookResult:
         with session.context_log_source(HOOK_LOGGER, source):
-            return run_hook(hook, environment, hook_log.info, interrupt)
+            return run_hook(hook, environment, hook_log.info, interrupt, left)
 
     result = _undisturbed(run, interrupt)
     if result.problem is None or interrupt.requested:

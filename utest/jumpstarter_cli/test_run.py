@@ -7,12 +7,14 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from jumpstarter_cli.commands.run import parse_listener
+from jumpstarter_testing.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,3 +281,50 @@ def test_nothing_listening_is_one_line(cli: Cli) -> None:
 )
 def test_listener_forms(text: str, expected: tuple[str, int]) -> None:
     assert parse_listener(text) == expected
+
+
+#: Starts three processes that want to live on: one of them in a session of its own, and one whose parent has ended.
+PROCESSES = """\
+hooks:
+  beforeLease:
+    script: |
+      sleep 600 > /dev/null 2>&1 & echo "pid $!."
+      setsid sh -c 'echo "pid $$."; exec sleep 600' &
+      (setsid sh -c 'echo "pid $$."; exec sleep 600' &)
+      {then}
+"""
+
+
+def started(running: Running) -> list[int]:
+    """The processes that a hook has started."""
+    return [int(running.wait_for(r"pid (\d+)\.").group(1)) for _ in range(3)]
+
+
+def have_ended(pids: list[int]) -> None:
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), timeout=60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes that moved away are found on Linux only")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_hook_and_all_that_it_started_end_with_the_exporter(
+    board: Path, start: Callable[..., Running], number: signal.Signals
+) -> None:
+    board.write_text(board.read_text() + PROCESSES.format(then="sleep 600"))
+    running = start("jmp", "run", "--exporter-config", str(board), *OPEN)
+    pids = started(running)
+    running.end(number)
+    have_ended(pids)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes that moved away are found on Linux only")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_hook_left_in_the_background_lives_as_long_as_the_exporter(
+    board: Path, start: Callable[..., Running], number: signal.Signals
+) -> None:
+    board.write_text(board.read_text() + PROCESSES.format(then="sleep 1"))
+    running, _ = run_exporter(start, board, *OPEN)
+    pids = [int(pid) for pid in re.findall(r"pid (\d+)\.", "".join(running.seen))]
+    assert len(pids) == 3
+    assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    running.end(number)
+    have_ended(pids)

@@ -8,12 +8,21 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from jumpstarter_exporter.hooks import Hook, _chunks, _lines_logged, _pty, hook_environment, run_hook
+from jumpstarter_exporter.hooks import (
+    Hook,
+    LeftBehind,
+    _chunks,
+    _lines_logged,
+    _pty,
+    hook_environment,
+    run_hook,
+)
 from jumpstarter_testing.eventually import eventually
 
 
@@ -153,13 +162,82 @@ def test_hook_dies_with_its_exporter_although_a_copy_of_that_lives_on() -> None:
             os.kill(int(copy.split()[1]), signal.SIGKILL)
 
 
-def test_what_a_hook_left_behind_outlives_it() -> None:
+def test_what_a_hook_left_behind_outlives_it_where_nobody_takes_it() -> None:
     (pid,), problem = run("setsid sleep 600 & echo $!")
     try:
         assert problem is None
         assert runs(int(pid))
     finally:
         os.kill(int(pid), signal.SIGKILL)
+
+
+def leave(script: str, left: LeftBehind) -> list[str]:
+    """Run a hook on a thread that ends with it; gives its lines."""
+    lines: list[str] = []
+    hook = Hook("beforeLease", script)
+    work = threading.Thread(target=run_hook, args=(hook, os.environ, lines.append, None, left))
+    work.start()
+    work.join()
+    return lines
+
+
+def test_what_a_hook_left_behind_lives_until_it_is_closed() -> None:
+    left = LeftBehind()
+    pids = leave(MOVED, left)
+    try:
+        assert len(pids) == 3
+        assert all(runs(int(pid)) for pid in pids)
+    finally:
+        left.close()
+    assert_ended(pids)
+    left.close()
+
+
+def test_what_a_hook_left_behind_is_asked_to_end_first(tmp_path: Path) -> None:
+    left, told = LeftBehind(), tmp_path / "told"
+    script = f"(trap 'touch {told}; exit' TERM; while :; do sleep 0.1; done) & sleep 0.5"
+    leave(script, left)
+    left.close()
+    assert told.exists()
+
+
+def test_process_that_is_meant_to_stay_is_left_alone() -> None:
+    left = LeftBehind()
+    kept, other = leave(
+        "JMP_HOOK_KEEP=1 setsid sleep 600 & echo $!; setsid sleep 600 & echo $!; sleep 0.5", left
+    )
+    try:
+        left.close()
+        eventually(lambda: not runs(int(other)), timeout=60)
+        assert runs(int(kept))
+    finally:
+        os.kill(int(kept), signal.SIGKILL)
+
+
+LEAVING = f"""
+import os, signal, threading
+from jumpstarter_exporter.hooks import Hook, LeftBehind, run_hook
+hook = Hook("beforeLease", \"\"\"{MOVED}; echo READY\"\"\")
+def work():
+    run_hook(hook, os.environ, lambda line: print(line, flush=True), None, left)
+left = LeftBehind()
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+print("ENDED", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_what_a_hook_left_behind_dies_with_its_exporter(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", LEAVING], stdout=subprocess.PIPE, text=True) as exporter:
+        assert exporter.stdout is not None
+        lines = list(iter(exporter.stdout.readline, "READY\n"))
+        assert exporter.stdout.readline() == "ENDED\n"
+        assert all(runs(int(pid)) for pid in lines)
+        exporter.send_signal(number)
+    assert_ended(lines)
 
 
 def test_broken_pipe_ends_a_command_of_a_hook_as_in_a_shell() -> None:
@@ -232,7 +310,8 @@ def test_background_process_that_writes_without_end_does_not_hold_the_hook() -> 
     lines, problem = run("yes & echo $!; sleep 1; echo done")
     assert problem is None
     assert "done" in "\n".join(lines)
-    eventually(lambda: not runs(int(lines[0])), timeout=60)
+    pid = int(next(filter(str.isdigit, lines)))
+    eventually(lambda: not runs(pid), timeout=60)
 
 
 def test_script_naming_a_python_file_runs_with_our_python(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,3 +274,35 @@ def test_client_that_is_killed_leaves_the_after_hook_to_the_end_of_the_lease(boa
     made.process.until("AFTER-HOOK")
     made.is_free()
     assert made.process.text().count("AFTER-HOOK") == 1
+
+
+def test_what_a_before_hook_left_behind_runs_during_the_lease_and_not_after_it(
+    board: Make, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    made = board(before=f"setsid sleep 600 > /dev/null 2>&1 & echo $! > {pid}", after="echo AFTER-HOOK")
+    done = made.shell("sh", "-c", f"kill -0 $(cat {pid}) && echo RUNS")
+    assert done.code == 0, done.err
+    assert "RUNS" in done.out
+    made.is_free()
+    assert not runs(int(pid.read_text()))
+
+
+def test_what_an_after_hook_left_behind_does_nothing_to_the_next_board_user(
+    board: Make, tmp_path: Path
+) -> None:
+    go, did = tmp_path / "go", tmp_path / "did"
+    late = f"until [ -e {go} ]; do sleep 0.1; done; touch {did}; j power off"
+    made = board(after=f"(setsid sh -c '{late}' > /dev/null 2>&1 &)")
+    assert made.shell("j", "power", "on").code == 0
+    done = made.shell("sh", "-c", f"touch {go}; sleep 3; j power on")
+    assert done.code == 0, done.err
+    assert not did.exists()
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
