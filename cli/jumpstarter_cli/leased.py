@@ -120,6 +120,7 @@ def leased_shell(
                 lease=leased.name,
                 labels=leased.exporter.labels,
                 allow="UNSAFE" if leased.unsafe else ",".join(leased.allow),
+                waits=leased.waits,
             )
             code = launch(
                 surroundings,

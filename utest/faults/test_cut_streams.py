@@ -8,6 +8,7 @@ answer (pings every 20 s, 180 s for the answer, as stock clients have it), an ex
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import threading
@@ -145,13 +146,25 @@ class Sink:
         return len(data)
 
 
+def bytes_told(error: Exception) -> int:
+    found = re.search(r"when ([0-9]+) bytes", str(error))
+    assert found is not None
+    return int(found.group(1))
+
+
 @pytest.mark.parametrize("how", ["cut", "stall"])
 def test_an_upload_ends(exporter: Exporter, proxy: Proxy, how: str) -> None:
     with ExitStack() as stack:
         client = connected(stack, proxy, **QUICK)
         source = chunks_until(proxy, getattr(proxy, how))
-        with pytest.raises(ConnectionError), client.faulty.sending(source) as handle:
+        with (
+            pytest.raises(
+                ConnectionError, match=r"the transfer was cut when ([0-9]+) bytes had been sent"
+            ) as caught,
+            client.faulty.sending(source) as handle,
+        ):
             client.faulty.call("take", handle)
+        assert bytes_told(caught.value) >= 1 << 20
     if how == "stall":
         proxy.cut()  # an exporter's own keepalive is tested below
     eventually(lambda: "take" not in exporter.held(), timeout=LIMIT)
@@ -162,8 +175,14 @@ def test_a_download_ends(exporter: Exporter, proxy: Proxy, how: str) -> None:
     sink: Any = Sink(getattr(proxy, how))
     with ExitStack() as stack:
         client = connected(stack, proxy, **QUICK)
-        with pytest.raises(ConnectionError), client.faulty.receiving(sink) as handle:
+        with (
+            pytest.raises(
+                ConnectionError, match=r"the transfer was cut when [0-9]+ bytes had arrived"
+            ) as caught,
+            client.faulty.receiving(sink) as handle,
+        ):
             client.faulty.call("give", handle, 1 << 40)
+        assert bytes_told(caught.value) == sink.count
     if how == "stall":
         proxy.cut()
     eventually(lambda: "give" not in exporter.held(), timeout=LIMIT)

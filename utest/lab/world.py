@@ -183,6 +183,12 @@ class World:
         self.is_available(name)
         return process
 
+    def run_exporter_again(self, name: str) -> Process:
+        """Start an exporter whose lease goes on."""
+        process = self.start("jmp", "run", "--exporter", name)
+        process.until("registered as")
+        return process
+
     def is_available(self, name: str) -> None:
         """Wait until an exporter can be leased."""
         wait_for(

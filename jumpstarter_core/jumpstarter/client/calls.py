@@ -14,7 +14,7 @@ from jumpstarter.common.errors import connection_error, driver_error
 from jumpstarter.common.values import decode_value, fill_value
 
 from .rpc import StreamCall
-from .transport import note_loss
+from .transport import moved, note_loss
 
 #: What `ItemStream` gives to ``next(items, END)`` after the last item.
 END: Final = object()
@@ -32,7 +32,10 @@ def call(stub: Any, uuid: UUID, method: str, args: Sequence[Any]) -> Any:
         return decode_value(stub.DriverCall(request).result)
     except grpc.RpcError as error:
         note_loss(stub, error)
-        raise driver_error(error, method) from None
+        new = moved(stub, error, request.uuid)
+        if new is None:
+            raise driver_error(error, method) from None
+        return call(stub, UUID(new), method, args)
 
 
 class ItemStream:
@@ -41,20 +44,31 @@ class ItemStream:
     def __init__(self, stub: Any, uuid: UUID, method: str, args: Sequence[Any]) -> None:
         self._method = method
         self._stub = stub
-        request = pb.StreamingDriverCallRequest(uuid=str(uuid), method=method)
+        self._begun = False
+        self._request = pb.StreamingDriverCallRequest(uuid=str(uuid), method=method)
         for arg in args:
-            fill_value(request.args.add(), arg)
-        self._call: Any = StreamCall(lambda: stub.StreamingDriverCall(request))
+            fill_value(self._request.args.add(), arg)
+        self._call = self._start()
+
+    def _start(self) -> Any:
+        return StreamCall(lambda: self._stub.StreamingDriverCall(self._request))
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
         try:
-            return decode_value(next(self._call).result)
+            item = next(self._call)
         except grpc.RpcError as error:
             note_loss(self._stub, error)
-            raise driver_error(error, self._method) from None
+            new = None if self._begun else moved(self._stub, error, self._request.uuid)
+            if new is None:
+                raise driver_error(error, self._method) from None
+            self._request.uuid = new
+            self._call = self._start()
+            return next(self)
+        self._begun = True
+        return decode_value(item.result)
 
     def close(self) -> None:
         """End the generator on the exporter, if it has not ended."""

@@ -14,7 +14,7 @@ from jumpstarter.common.interrupts import Shield
 from jumpstarter.common.portal import LazyPortal
 
 from . import tree
-from .transport import OPTIONS, REPORT_TIMEOUT, ExporterStub
+from .transport import OPTIONS, ExporterStub, report_timeout
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def _report(stub: ExporterStub) -> Any:
     from google.protobuf.empty_pb2 import Empty
 
     try:
-        return stub.GetReport(Empty(), timeout=REPORT_TIMEOUT)
+        return stub.GetReport(Empty(), timeout=report_timeout())
     except grpc.RpcError as error:
         raise connection_error(error) from None
 

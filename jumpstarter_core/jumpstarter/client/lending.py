@@ -18,7 +18,7 @@ from jumpstarter.streams.compression import Deflater, Inflater
 from jumpstarter.streams.frames import MAX_PAYLOAD
 from jumpstarter.streams.pipe import Pipe
 
-from .streams import DRAIN_TIMEOUT, handle_of
+from .streams import DRAIN_TIMEOUT, handle_of, tell_cut
 from .transport import CallStream, ExporterStub
 
 __all__ = ["resource_of_stream"]
@@ -41,6 +41,8 @@ async def resource_of_stream(
             yield lending.handle
             await lending.drain()
         except Exception as error:
+            if call.broke():
+                tell_cut(error, lending.how_far)
             call.cancel()
             if lending.error is not None and lending.error is not error:
                 raise lending.error from None  # the driver's complaint is a consequence
@@ -64,6 +66,13 @@ class _Lending:
         call.pump_into(self._incoming)
         self._upload = asyncio.create_task(self._run(self._send))
         self._download = asyncio.create_task(self._run(self._receive))
+
+    @property
+    def how_far(self) -> str:
+        """What has been carried."""
+        if self._received:
+            return f"{self._received} bytes had arrived"
+        return f"{self._uploaded} bytes had been sent, not all of which may have arrived"
 
     async def _run(self, work: Any) -> None:
         try:

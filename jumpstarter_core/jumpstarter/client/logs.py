@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Final
@@ -34,11 +34,14 @@ CLOSE_TIMEOUT: Final = 5.0
 class Following:
     """A log that is shown as it comes, on a thread. `ended` is set when no more lines will come."""
 
-    def __init__(self, call: Any, wanted: frozenset[LogSource] | None, quiet: bool) -> None:
+    def __init__(
+        self, call: Any, wanted: frozenset[LogSource] | None, quiet: bool, on_break: Callable[[], object]
+    ) -> None:
         self.ended = Flag()
         self._call = call
         self._wanted = wanted
         self._quiet = quiet
+        self._on_break = on_break
         self._latest = 0.0
         self._thread = start_thread(self._run, name="jumpstarter-logs")
 
@@ -60,6 +63,8 @@ class Following:
                 self._show(line)
                 self._latest = monotonic()
         except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                self._on_break()
             if error.code() not in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNIMPLEMENTED):
                 level = logging.DEBUG if self._quiet else logging.WARNING
                 logging.getLogger("exporter:system").log(
@@ -79,14 +84,20 @@ class Following:
 
 @contextmanager
 def follow(
-    stub: Any, show_all: bool, *, sources: Collection[LogSource] = _HOOKS, quiet: bool = False
+    stub: Any,
+    show_all: bool,
+    *,
+    sources: Collection[LogSource] = _HOOKS,
+    quiet: bool = False,
+    on_break: Callable[[], object] = lambda: None,
 ) -> Generator[Following]:
     """See `DriverClient.log_stream`. Lines from before the context are included, as the exporter kept them.
 
-    Without *show_all* lines of *sources* are shown. With *quiet* it is not told when they end because the connection broke.
+    Without *show_all* lines of *sources* are shown. With *quiet* it is not told when they end because the connection broke;
+    *on_break* is called then, on a thread.
     """
     call = StreamCall(lambda: stub.LogStream(Empty()))
-    following = Following(call, None if show_all else frozenset(sources), quiet)
+    following = Following(call, None if show_all else frozenset(sources), quiet, on_break)
     try:
         yield following
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from jumpstarter.common.exceptions import DriverError
+from jumpstarter.common.exceptions import ConnectionError, DriverError, JumpstarterException
 from jumpstarter.common.interrupts import start_thread
 from jumpstarter.common.memory import keep_buffers
 from jumpstarter.common.streams import ACCEPT_ENCODING_KEY, RESOURCE_KEY, ResourceStreamRequest, StreamRequest
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Seconds without progress, for the last bytes of a resource after the driver has returned.
 DRAIN_TIMEOUT: Final = 60.0
+#: Seconds to learn that a stream broke, once a call on the same connection has.
+BREAK_TIMEOUT: Final = 1.0
 
 
 def open_async(stub: ExporterStub, request: StreamRequest) -> PipeStream:
@@ -39,19 +41,26 @@ def lend_reader(
     stub: ExporterStub, request: ResourceStreamRequest, chunks: Iterable[bytes]
 ) -> Generator[dict[str, Any]]:
     """A handle under which a driver reads *chunks*. An error of *chunks* is raised when the context is left."""
-    encoding = request.x_jmp_content_encoding
+    encoding, sent = request.x_jmp_content_encoding, 0
 
-    def source(metadata: Mapping[str, str]) -> Iterable[bytes]:
+    def source(metadata: Mapping[str, str]) -> Iterator[bytes]:
+        nonlocal sent
         # An exporter that cannot read the encoding does not tell that it accepts it.
-        return chunks if encoding is None or ACCEPT_ENCODING_KEY in metadata else inflated(chunks, encoding)
+        plain = encoding is None or ACCEPT_ENCODING_KEY in metadata
+        for chunk in chunks if plain or encoding is None else inflated(chunks, encoding):
+            yield chunk
+            sent += len(chunk)
 
     call = CallStream(stub, request, source)
     try:
         yield handle_of(call)
-    except BaseException:
+    except BaseException as error:
+        broke = _broke(call, error)
         call.cancel()
         if call.error is not None:
             raise call.error from None
+        if broke:
+            tell_cut(error, f"{sent} bytes had been sent, not all of which may have arrived")
         raise
     call.cancel()
     if call.error is not None:
@@ -98,12 +107,15 @@ def lend_writer(
     thread = start_thread(receive, name="jumpstarter-resource")
     try:
         yield handle_of(call)
-    except BaseException:
+    except BaseException as error:
+        broke = _broke(call, error)
         call.cancel()
         thread.join(DRAIN_TIMEOUT)
         # A stream that broke is a consequence; a file that cannot be written is the cause.
         if errors and not _is_break(errors[0]):
             raise errors[0] from None
+        if broke:
+            tell_cut(error, f"{received} bytes had arrived")
         raise
     # Without it the end of what a driver never opened would never come.
     call.say_done()
@@ -114,11 +126,27 @@ def lend_writer(
     call.close()
     if errors:
         reason = errors[0].__cause__ if _is_break(errors[0]) else None
+        if reason is not None:
+            tell_cut(reason, f"{received} bytes had arrived")
         raise reason or errors[0]
     if thread.is_alive():
         raise DriverError(
             f"the exporter did not end the data within {DRAIN_TIMEOUT:g} s after its last bytes"
         )
+
+
+def _broke(call: CallStream, error: BaseException) -> bool:
+    """Whether *error* came with the break of the connection under *call*. Both end at the same time, in any order."""
+    return isinstance(error, JumpstarterException) and call.broke(
+        BREAK_TIMEOUT if isinstance(error, ConnectionError) else 0
+    )
+
+
+def tell_cut(error: BaseException, how_far: str) -> None:
+    """Have *error* tell how far the transfer came."""
+    if isinstance(error, JumpstarterException):
+        error.message = f"{error.message}; the transfer was cut when {how_far}"
+        error.args = (error.message,)
 
 
 def _is_break(error: BaseException) -> bool:

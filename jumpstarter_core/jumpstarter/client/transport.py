@@ -8,14 +8,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 import grpc
 
 from jumpstarter.common.errors import driver_error
 from jumpstarter.common.grpc import FLOW, PLAIN
-from jumpstarter.common.interrupts import Flag, start_thread
+from jumpstarter.common.interrupts import Flag, Shield, start_thread
+from jumpstarter.common.shell_waits import shell_waits
 from jumpstarter.common.streams import BYTE_SEMANTICS_KEY, CLOSES, REQUEST_KEY, StreamRequest
 from jumpstarter.streams.frames import (
     DATA,
@@ -35,6 +38,9 @@ from .rpc import StreamCall, Unary
 
 #: Ends of a call that mean no more than that: stock exporters abort theirs.
 _NORMAL_ENDS: Final = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED)
+
+#: How exporters answer who asks for a driver that they do not have: ours, and stock ones.
+_UNKNOWN_DRIVER: Final = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNKNOWN)
 
 #: Seconds that closing waits for the exporter to have taken the last bytes.
 CLOSE_TIMEOUT: Final = 10.0
@@ -58,6 +64,7 @@ class ExporterStub:
     """The methods of ExporterService and RouterService on *channel*, as attributes.
 
     Those that reach drivers look first, after `lost`, whether the exporter is still the one that the client is acquainted with.
+    Where nobody noticed that it is another one, `moved` finds out what became of a driver that it does not know.
     """
 
     #: (its report, the root of the clients made of it); None when nobody asked for the report.
@@ -67,6 +74,8 @@ class ExporterStub:
         from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2_grpc
 
         self.channel = channel
+        self._followed = threading.Lock()
+        self._renamed: dict[str, str] = {}
         self._exporter = jumpstarter_pb2_grpc.ExporterServiceStub(channel)  # type: ignore[no-untyped-call]
         self._stream: Any = channel.stream_stream(
             "/jumpstarter.v1.RouterService/Stream",
@@ -93,30 +102,49 @@ class ExporterStub:
             self.Stream = partial(self._looking_first, self._stream)
 
     def _looking_first(self, method: Any, request: Any, metadata: Any = (), **options: Any) -> Any:
-        renamed = self._look()
+        self._look()
+        renamed = self._renamed
         if renamed and hasattr(request, "uuid"):
             request.uuid = renamed.get(request.uuid, request.uuid)
         told = [(key, _replaced(value, renamed)) for key, value in metadata]
         return method(request, metadata=told, **options)
 
-    def _look(self) -> Mapping[str, str]:
-        """New UUIDs by old ones. Nothing when the exporter cannot be reached: the call will tell."""
+    def moved(self, error: grpc.RpcError, uuid: str) -> str | None:
+        """The UUID that the driver *uuid* has now, if *error* is that an exporter that was started anew does not know it."""
+        if (
+            error.code() not in _UNKNOWN_DRIVER
+            or uuid not in (error.details() or "")
+            or not self.acquaintance
+        ):
+            return None
+        self._look()
+        return self._renamed.get(uuid)
+
+    def _look(self) -> None:
+        """Find out what became of the drivers. Nothing happens when the exporter cannot be reached: the call will tell."""
         from google.protobuf.empty_pb2 import Empty
 
         from .restarts import follow
 
-        assert self.acquaintance is not None
         try:
-            report = self.GetReport(Empty(), timeout=REPORT_TIMEOUT)
+            report = self.GetReport(Empty(), timeout=report_timeout())
         except grpc.RpcError:
-            return {}
-        self._use_directly()
-        before, root = self.acquaintance
-        self.acquaintance = report, root
-        return follow(before, root, report)
+            return
+        with Shield(), self._followed:
+            assert self.acquaintance is not None
+            self._use_directly()
+            before, root = self.acquaintance
+            self.acquaintance = report, root
+            renamed = follow(before, root, report)
+            self._renamed = {old: renamed.get(new, new) for old, new in self._renamed.items()} | renamed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._exporter, name)
+
+
+def report_timeout() -> float:
+    """Seconds for an exporter to tell what it has; a shell may wait for its own."""
+    return REPORT_TIMEOUT + shell_waits()
 
 
 def _replaced(text: str, renamed: Mapping[str, str]) -> str:
@@ -124,6 +152,11 @@ def _replaced(text: str, renamed: Mapping[str, str]) -> str:
     for old, new in renamed.items():
         text = text.replace(old, new)
     return text
+
+
+def moved(stub: Any, error: grpc.RpcError, uuid: str) -> str | None:
+    """As `ExporterStub.moved`; None for a stub of another kind."""
+    return stub.moved(error, uuid) if isinstance(stub, ExporterStub) else None
 
 
 def note_loss(stub: Any, error: grpc.RpcError) -> None:
@@ -168,6 +201,8 @@ class _Outgoing:
         """All frames that are sent."""
         # The exporter's answer decides how chunks may be cut.
         self.opened.wait()
+        if self.done.is_set():
+            return  # it was refused: the bytes are for another one
         merge = self.metadata.get(BYTE_SEMANTICS_KEY) == "1"
         limit = MAX_PAYLOAD if merge or self._source is not None else MAX_MESSAGE
         try:
@@ -198,14 +233,32 @@ class CallStream:
     def __init__(self, stub: ExporterStub, request: StreamRequest, source: Source | None = None) -> None:
         self._method = getattr(request, "method", "resource")
         self._stub = stub
-        self._out = _Outgoing(source)
         self._ended = False
         self._closed = False
         self._discarding = False
         self._reading = threading.Lock()
+        try:
+            self._open(request, source)
+        except grpc.RpcError as error:
+            new = moved(stub, error, str(request.uuid))
+            if new is None:
+                raise self._failure(error) from None
+            self._discarding = False
+            self._open_again(replace(request, uuid=UUID(new)), source)
+        self._close_timeout = CLOSE_TIMEOUT if CLOSES[0] in self.metadata else STOCK_CLOSE_TIMEOUT
+
+    def _open_again(self, request: StreamRequest, source: Source | None) -> None:
+        try:
+            self._open(request, source)
+        except grpc.RpcError as error:
+            raise self._failure(error) from None
+
+    def _open(self, request: StreamRequest, source: Source | None) -> None:
+        """Open it. Raises grpc.RpcError when the exporter refuses."""
+        self._out = _Outgoing(source)
         frames, metadata = self._out.frames(), ((REQUEST_KEY, request.to_json()),)
         try:
-            self._call = StreamCall(lambda: stub.Stream(frames, metadata=metadata))
+            self._call = StreamCall(lambda: self._stub.Stream(frames, metadata=metadata))
         except BaseException:
             self._out.on_done()
             raise
@@ -217,12 +270,15 @@ class CallStream:
             self.cancel()
             raise
         self._out.opened.set()
-        self._close_timeout = CLOSE_TIMEOUT if CLOSES[0] in self.metadata else STOCK_CLOSE_TIMEOUT
 
     @property
     def metadata(self) -> Mapping[str, str]:
         """What the exporter said when it took the stream."""
         return self._out.metadata
+
+    def broke(self, timeout: float = 0.0) -> bool:
+        """Whether the connection broke under the stream; it may take up to *timeout* seconds to be known."""
+        return self._out.done.wait(timeout) and self._call.code() is grpc.StatusCode.UNAVAILABLE
 
     @property
     def error(self) -> BaseException | None:
@@ -232,7 +288,7 @@ class CallStream:
     def _initial_metadata(self) -> Mapping[str, str]:
         metadata = {key: str(value) for key, value in self._call.initial_metadata() or ()}
         if not metadata and self._out.done.wait(_REFUSAL) and self._call.code() not in _NORMAL_ENDS:
-            raise self._failure(self._call.error())
+            raise self._call.error()
         return metadata
 
     def _failure(self, error: grpc.RpcError) -> Exception:

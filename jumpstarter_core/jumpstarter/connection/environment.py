@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from jumpstarter.common.shell_waits import SHELL_WAITS
+
 #: The lease of the surrounding shell. JMP_LEASE may be set to another one in it.
 SHELL_LEASE = "_JMP_SHELL_LEASE"
 
@@ -19,6 +21,7 @@ SESSION_VARIABLES = frozenset(
         "JMP_EXPORTER_LABELS",
         "JMP_LEASE",
         SHELL_LEASE,
+        SHELL_WAITS,
         "JMP_GRPC_INSECURE",
         "JMP_GRPC_PASSPHRASE",
     }

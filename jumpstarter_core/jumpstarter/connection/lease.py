@@ -57,7 +57,10 @@ ATTEMPTS: Final = 5
 
 @dataclass
 class Leased:
-    """A lease in use. `shared` is the socket for other processes, "" unless it was asked for."""
+    """A lease in use. `shared` is the socket for other processes, "" unless it was asked for.
+
+    `waits` are the seconds for which their calls wait for an exporter that went away.
+    """
 
     name: str
     exporter: Exporter
@@ -68,6 +71,9 @@ class Leased:
     owned: bool
     _keeper: Keeper = field(repr=False)
     _way: Tunnel = field(repr=False)
+    waits: float = 0.0
+    #: The stubs of clients, which are told when a connection broke that nobody has called on.
+    _users: set[Any] = field(default_factory=set, repr=False)
     lease_ending_callback: Callable[[Leased, timedelta], object] | None = field(default=None, repr=False)
 
     @property
@@ -197,26 +203,37 @@ def lease(
         reached = _reach(stack, config, request, share, progress, notify)
         kept, way, stub, status = reached.kept, reached.way, reached.stub, reached.status
         keeper, held = kept.keeper, kept.keeper.lease
-        log = stack.enter_context(follow(stub, show_all=all_logs, quiet=True))
+        users: set[Any] = set()
+
+        def broke() -> None:
+            for user in tuple(users):
+                user.lost()
+
+        log = stack.enter_context(follow(stub, show_all=all_logs, quiet=True, on_break=broke))
         stack.enter_context(_session(stub, kept.owned, keeper, notify, log))
+        warning = wait_until_ready(status)
+        stack.enter_context(way.waiting())
         yield Leased(
             name=held.name,
             exporter=describe(kept.lab, held),
             shared=way.shared,
-            warning=wait_until_ready(status),
+            waits=reached.retry_timeout if way.shared else 0.0,
+            warning=warning,
             allow=config.drivers.allow,
             unsafe=config.drivers.unsafe,
             owned=kept.owned,
             _keeper=keeper,
             _way=way,
+            _users=users,
         )
 
 
 @dataclass(frozen=True)
 class _Reached:
-    """A leased exporter that answers; `status` is its status, with patience."""
+    """A leased exporter that answers; `status` is its status, with patience for `retry_timeout` seconds."""
 
     kept: Kept
+    retry_timeout: float
     way: Tunnel
     stub: Any
     status: Callable[[], Any]
@@ -258,6 +275,8 @@ def _reached(
     *,
     last: bool,
 ) -> _Reached:
+    from jumpstarter.client.patience import Waits
+
     keeper, held = kept.keeper, kept.keeper.lease
     timeout = config.leases.dial_timeout
     limit_retry = config.leases.retry_timeout if request.retry_timeout is None else request.retry_timeout
@@ -274,15 +293,14 @@ def _reached(
         waiting.update(f"Waiting for exporter {held.exporter} to answer: {why}")
 
     passage = find_passage(kept.lab, held.name, timeout)
-    way = stack.enter_context(
-        tunnel(config, held.name, timeout, passage, OPTIONS, share=share, explain=keeper.why_gone)
-    )
+    waits = Waits(limit_retry, notify, held.exporter, keeper.why_gone)
+    way = stack.enter_context(tunnel(config, held.name, timeout, passage, OPTIONS, share=share, waits=waits))
     stack.enter_context(explained_by(keeper.why_gone))
     stub = stack.enter_context(_stub(way))
     status = patient_status(stub, limit_retry, lambda: way.problem, lambda: keeper.ended, lost_for)
     status()  # from here on there is an exporter whose log can be followed
     waiting.stop()
-    return _Reached(kept, way, stub, status)
+    return _Reached(kept, limit_retry, way, stub, status)
 
 
 def _is_offline(lab: Lab, exporter: str) -> bool:
@@ -304,7 +322,11 @@ def client_of(leased: Leased) -> Generator[Any]:
         open_channel(lambda: leased.channel((*CLIENT_OPTIONS, *OPTIONS))) as channel,
         connect_channel(channel, allow=leased.allow, unsafe=leased.unsafe) as client,
     ):
-        yield client
+        leased._users.add(client.stub)
+        try:
+            yield client
+        finally:
+            leased._users.discard(client.stub)
 
 
 @contextmanager

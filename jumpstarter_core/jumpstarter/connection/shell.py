@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
 from jumpstarter.common.end_reason import END_REASON_FILE
+from jumpstarter.common.shell_waits import SHELL_WAITS
 from jumpstarter.common.terminals import terminal_kept
 from jumpstarter.common.wakeups import wakeups
 
@@ -33,7 +35,8 @@ FALLBACK_SHELL = "/bin/sh"
 class Surroundings:
     """What a shell and everything started in it gets to know about the exporter, through its environment.
 
-    `host` is the path of a unix socket or ``host:port``; the prompt shows `prompt`, or else `name`. The variables are
+    `host` is the path of a unix socket or ``host:port``; the prompt shows `prompt`, or else `name`. `waits` are the seconds for
+    which calls wait for an exporter that went away. The variables are
     those of the Jumpstarter documentation, so any Jumpstarter client started in the shell finds the exporter.
     """
 
@@ -45,6 +48,7 @@ class Surroundings:
     passphrase: str | None = None
     allow: str = "UNSAFE"
     prompt: str = ""
+    waits: float = 0.0
 
     def environment(self) -> dict[str, str]:
         """The variables to set."""
@@ -59,6 +63,8 @@ class Surroundings:
             variables |= {"JMP_LEASE": self.lease, SHELL_LEASE: self.lease}
         if self.labels:
             variables["JMP_EXPORTER_LABELS"] = ",".join(f"{k}={v}" for k, v in sorted(self.labels.items()))
+        if self.waits:
+            variables[SHELL_WAITS] = str(ceil(self.waits))
         if self.insecure:
             variables["JMP_GRPC_INSECURE"] = "1"
         if self.passphrase is not None:

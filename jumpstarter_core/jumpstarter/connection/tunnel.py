@@ -6,9 +6,16 @@ All tunnels of a process run on one event loop in a thread of its own: gRPC's co
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jumpstarter.common.portal import LazyPortal
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     import grpc
 
     from jumpstarter.client.dial import Dialer
+    from jumpstarter.client.patience import Patience, Waits
     from jumpstarter.config.client import ClientConfigV1Alpha1
 
     from .passage import Passage
@@ -29,7 +37,8 @@ if TYPE_CHECKING:
 class Tunnel:
     """`path` is a socket that dials, `shared` the one for other processes, "" when there is none.
 
-    `passage` is None where clients dial. `first` is a channel of this process through it, which is connected.
+    `passage` is None where clients dial. `first` is a channel of this process through it, which is connected. `patience` has
+    calls of other processes wait for an exporter that went away.
     """
 
     path: str
@@ -37,11 +46,16 @@ class Tunnel:
     dialer: Dialer
     passage: Passage | None
     first: grpc.Channel | None = None
+    patience: Patience | None = None
 
     @property
     def problem(self) -> str | None:
         """Why the last connection could not be made; None when it could."""
         return self.dialer.problem if self.passage is None else self.passage.problem
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """While the context lasts, calls of other processes wait."""
+        return nullcontext() if self.patience is None else self.patience.waiting()
 
     def channel(self, options: Sequence[tuple[str, Any]]) -> grpc.Channel:
         """A channel to the exporter, for threads of this process."""
@@ -61,12 +75,12 @@ def tunnel(
     options: Sequence[tuple[str, Any]],
     *,
     share: bool = False,
-    explain: Callable[[], str | None] = lambda: None,
+    waits: Waits | None = None,
 ) -> Generator[Tunnel]:
     """A tunnel to the exporter of *lease*, by its *passage* if there is one that opens.
 
-    With *share* it has also a socket whose users have one connection together. *options* are those of the passage's channels.
-    *explain* may say, on a thread, why the exporter cannot be reached.
+    With *share* it has also a socket whose users have one connection together; *waits* says how they wait when that breaks.
+    *options* are those of the passage's channels.
     """
     from jumpstarter.common.grpc import close_channel
 
@@ -74,7 +88,7 @@ def tunnel(
         path = str(stack.enter_context(TemporarySocket()))
         shared = str(stack.enter_context(TemporarySocket())) if share else ""
         portal = stack.enter_context(_loop())
-        running = _running(config, lease, dial_timeout, path, passage, options, shared, explain)
+        running = _running(config, lease, dial_timeout, path, passage, options, shared, waits)
         way = stack.enter_context(portal.wrap_async_context_manager(running))
         if way.passage is not None and not share:
             way.first = way.passage.opened(options)
@@ -94,12 +108,13 @@ async def _running(
     passage: Passage | None,
     options: Sequence[tuple[str, Any]],
     shared: str,
-    explain: Callable[[], str | None],
+    waits: Waits | None,
 ) -> AsyncGenerator[Tunnel]:
     import grpc
     from jumpstarter_protocol import jumpstarter_pb2_grpc
 
     from jumpstarter.client.dial import Dialer
+    from jumpstarter.client.patience import Waits
     from jumpstarter.client.proxy import OPTIONS, proxying
     from jumpstarter.config.grpc import identity
 
@@ -111,12 +126,14 @@ async def _running(
         who = identity("Client", config.metadata.namespace or "default", config.metadata.name, token)
         dialer = Dialer(stub, who, lease, channels.get, dial_timeout)
         await stack.enter_async_context(dialer.listening(path))
+        way = Tunnel(path, shared, dialer, passage)
         if shared:
             channel = await passage.aio_opened((*OPTIONS, *options)) if passage is not None else None
             if channel is None:
-                passage, channel = None, grpc.aio.insecure_channel(f"unix:{path}", options=OPTIONS)
-            await stack.enter_async_context(proxying(channel, shared, explain))
-        yield Tunnel(path, shared, dialer, passage)
+                way.passage, channel = None, grpc.aio.insecure_channel(f"unix:{path}", options=OPTIONS)
+            waits = replace(waits or Waits(), why=lambda: way.problem)
+            way.patience = await stack.enter_async_context(proxying(channel, shared, waits))
+        yield way
 
 
 class Channels:

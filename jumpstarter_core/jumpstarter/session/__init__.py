@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     import grpc
 
     from jumpstarter.common.fetching import FetchPolicy
+
+    from .repeats import RepeatedCalls
+    from .service import ExporterService
 
     Interceptor = grpc.ServerInterceptor | grpc.aio.ServerInterceptor
 
@@ -183,7 +187,6 @@ class Session:
         interceptors: Sequence[Interceptor] = (),
     ) -> Generator[int]:
         from .server import bind, create_server
-        from .service import ExporterService
         from .streams import RouterService
 
         fitting: list[grpc.ServerInterceptor] = []
@@ -191,7 +194,8 @@ class Session:
             from .interceptors import adapted
 
             fitting = [adapted(interceptor, self.portal) for interceptor in interceptors]
-        services = ExporterService(self), RouterService(self)
+        exporter, repeated = self._calls
+        services = exporter, RouterService(self), repeated
         with Shield():
             server = create_server(self.executor, *services, passphrase, fitting)
         try:
@@ -201,6 +205,15 @@ class Session:
             yield port
         finally:
             run_aside(lambda: server.stop(None).wait(), None, "jumpstarter-stop")
+
+    @cached_property
+    def _calls(self) -> tuple[ExporterService, RepeatedCalls]:
+        # All servers of a session know the calls that are made again: callers come back by another one.
+        from .repeats import RepeatedCalls
+        from .service import ExporterService
+
+        exporter = ExporterService(self)
+        return exporter, RepeatedCalls(exporter, str(self.uuid))
 
     @asynccontextmanager
     async def serve_unix_async(self) -> AsyncGenerator[Path]:

@@ -18,6 +18,7 @@ from jumpstarter.common.throttle import ThrottledLog, peer_host
 from jumpstarter.streams.frames import decode_frame, encode_frame
 
 from .refusals import why_not
+from .repeats import RepeatedCalls
 from .service import ExporterService
 from .streams import RouterService
 
@@ -76,10 +77,11 @@ def create_server(
     executor: Executor,
     exporter: ExporterService,
     router: RouterService,
+    repeated: RepeatedCalls,
     passphrase: str | None = None,
     interceptors: Sequence[grpc.ServerInterceptor] = (),
 ) -> grpc.Server:
-    """A server of both services, without an address yet."""
+    """A server of the services, without an address yet."""
     if passphrase is not None:
         interceptors = (PassphraseInterceptor(passphrase), *interceptors)
     server = grpc.server(executor, options=(*_OPTIONS, *KEEPALIVE), interceptors=interceptors)  # type: ignore[arg-type]
@@ -88,7 +90,10 @@ def create_server(
         router.Stream, request_deserializer=decode_frame, response_serializer=encode_frame
     )
     server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("jumpstarter.v1.RouterService", {"Stream": stream}),)
+        (
+            grpc.method_handlers_generic_handler("jumpstarter.v1.RouterService", {"Stream": stream}),
+            repeated.handlers(),
+        )
     )
     return server
 

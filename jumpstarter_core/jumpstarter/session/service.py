@@ -11,6 +11,7 @@ import grpc
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.errors import ERROR_TYPE_KEY, status_of, type_name
+from jumpstarter.common.repeats import REPEATS_KEY
 from jumpstarter.common.values import decode_value, fill_value
 from jumpstarter.driver.decorators import MARKER_DRIVERCALL, MARKER_STREAMING_DRIVERCALL
 
@@ -32,6 +33,7 @@ class ExporterService:
         self._session = session
 
     def GetReport(self, request: Any, context: grpc.ServicerContext) -> pb.GetReportResponse:  # noqa: N802
+        context.set_trailing_metadata(((REPEATS_KEY, "1"),))
         return self._session.report()
 
     def DriverCall(  # noqa: N802

@@ -138,6 +138,7 @@ class _Call:
         self._lock = threading.Lock()
         self._at_end: list[Callable[[], object]] = []
         self._over = threading.Event()
+        self._arrived = 0
         #: Called when the client will not read any more: it has closed its end, and its data has arrived.
         self.abandoned: Callable[[], None] = self.outgoing.finish
         self._reader: Future[Any] | None = None
@@ -155,7 +156,8 @@ class _Call:
     def _end(self) -> None:
         with self._lock:
             self._over.set()
-        self.incoming.close(ConnectionAbortedError("the client went away before the stream ended"))
+        reason = f"the client went away before the stream ended, after {self._arrived} bytes"
+        self.incoming.close(ConnectionAbortedError(reason))
         self.outgoing.close()
         for action in self._at_end:
             action()
@@ -172,6 +174,7 @@ class _Call:
             for kind, payload in self._frames:
                 if kind == DATA and payload:
                     put(payload)
+                    self._arrived += len(payload)
                 elif kind == GOAWAY:
                     ended = True
                     finish()

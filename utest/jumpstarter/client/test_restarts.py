@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import grpc
 import pytest
 from jumpstarter.client.client import connect_path
+from jumpstarter.client.streams import file_chunks
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError, DriverError
-from jumpstarter.driver import Driver
+from jumpstarter.driver import Driver, export
 from jumpstarter.session import Session
 from jumpstarter_driver_composite.driver import Composite, Proxy
 from jumpstarter_driver_network.driver import EchoNetwork
@@ -146,3 +148,105 @@ def test_driver_keeps_its_uuid_while_its_place_and_kind_are_the_same() -> None:
     assert set(uuids(board(), "b").values()).isdisjoint(first.values())
     assert first["supply"] == first["power"]
     assert len(set(first.values())) == len(first) - 1
+
+
+@pytest.fixture
+def idle(path: Path) -> Iterator[Any]:
+    """A client that has not called since its exporter was started anew with other UUIDs."""
+    with ExitStack() as stack:
+        with exporter(path, board(), None):
+            client = stack.enter_context(connect_path(str(path), allow=[], unsafe=True))
+            client.inner.power.on()
+        with exporter(path, board(), None, client):
+            yield client
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_first_call_of_an_idle_client_reaches_the_fresh_driver(
+    idle: Any, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    CALLS[name](idle)
+    (line,) = warnings(caplog)
+    assert FRESH in line
+    for each in CALLS.values():
+        each(idle)
+    assert len(warnings(caplog)) == 1
+
+
+def test_threads_of_an_idle_client_all_reach_the_fresh_driver(
+    idle: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(CALLS[name], idle) for name in [*CALLS] * 4]
+        for call in calls:
+            call.result(60)
+    assert len(warnings(caplog)) == 1
+
+
+def test_upload_of_an_idle_client_is_whole(tmp_path: Path) -> None:
+    path, source = tmp_path / "s", tmp_path / "image"
+    source.write_bytes(bytes(range(256)) * 20_000)
+    taken: list[bytes] = []
+
+    def flasher() -> Driver:
+        return Composite(children={"taker": Taker(taken)})
+
+    with ExitStack() as stack:
+        with exporter(path, flasher(), None):
+            client = stack.enter_context(connect_path(str(path), allow=[], unsafe=True))
+            client.taker.call("ready")
+        stack.enter_context(exporter(path, flasher(), None, client))
+        with source.open("rb", buffering=0) as file, client.taker.sending(file_chunks(file)) as handle:
+            client.taker.call("take", handle)
+    assert b"".join(taken) == source.read_bytes()
+
+
+class Taker(Driver):
+    """Takes what it is lent."""
+
+    def __init__(self, taken: list[bytes]) -> None:
+        super().__init__()
+        self.taken = taken
+
+    @classmethod
+    def client(cls) -> str:
+        return "jumpstarter.client.DriverClient"
+
+    @export
+    def ready(self) -> None:
+        pass
+
+    @export
+    async def take(self, source: Any) -> None:
+        async with self.resource(source) as stream:
+            async for chunk in stream:
+                self.taken.append(chunk)
+
+
+def test_error_of_a_driver_that_names_its_uuid_is_told_once_and_as_it_is(path: Path) -> None:
+    with (
+        exporter(path, Composite(children={"odd": Odd()}), None),
+        connect_path(str(path), allow=[], unsafe=True) as client,
+    ):
+        with pytest.raises(DriverError, match=str(client.odd.uuid)):
+            client.odd.call("fail")
+        assert client.odd.call("count") == 1
+
+
+class Odd(Driver):
+    """Fails with its own UUID in the text."""
+
+    calls = 0
+
+    @classmethod
+    def client(cls) -> str:
+        return "jumpstarter.client.DriverClient"
+
+    @export
+    def fail(self) -> None:
+        Odd.calls += 1
+        raise KeyError(self.uuid)
+
+    @export
+    def count(self) -> int:
+        return Odd.calls
