@@ -7,7 +7,7 @@ held by the process that started the guard, and by nobody else:
   So it is when the holder is dead whose end a forked process still has open, on Linux.
 * After SIGTERM they get SIGTERM, and SIGKILL after `GRACE` seconds.
 * When the command ends by itself, its exit code (negative: the signal) is written as text. What it left behind lives on: with
-  the MODE ``go`` for ever, with ``stay`` until the guard ends it as above.
+  the MODE ``go`` for ever, with ``stay`` until the guard ends it as above, and ``+`` is written after the code.
 * A command that cannot be started has the reason written, after ``!``.
 * A process with `KEEP` in its environment is left alone.
 
@@ -172,13 +172,14 @@ class Guard:
             os.write(self._holder, f"!{child.problem}".encode())
             return
         ended = self._watch(child, lambda: child.code is not None)
-        if ended and stay:
+        stays = ended and stay and bool(child.left_behind())
+        if stays:
             # That signal is about the thread that started the guard, which ends before its process.
             _prctl(_PR_SET_PDEATHSIG, 0)
         if child.code is not None:
             with contextlib.suppress(OSError):
-                os.write(self._holder, str(child.code).encode())
-        if ended and stay:
+                os.write(self._holder, f"{child.code}{'+' if stays else ''}".encode())
+        if stays:
             self._watch(child, lambda: not child.left_behind())
 
     def _watch(self, child: Command, over: Callable[[], bool]) -> bool:

@@ -223,9 +223,9 @@ def _wait(hook: Hook, process: subprocess.Popen[bytes], holder: socket.socket) -
         return HookResult(f"{hook.name} hook timed out after {hook.timeout:g} s")
     except ConnectionResetError:
         told = ""
-    if not told:
+    if not told.endswith("+"):
         process.wait()
-    return _result(hook, told)
+    return _result(hook, told.removesuffix("+"))
 
 
 def _result(hook: Hook, told: str) -> HookResult:
