@@ -6,7 +6,6 @@ Writes a line whenever one of them has registered, has heard of its lease, and h
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,22 +13,20 @@ from typing import Any, Final
 
 import grpc
 from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.common.grpc import FLOW, KEEPALIVE
+from jumpstarter.common.registrations import SESSION_KEY
 from jumpstarter.config.grpc import identity
+from jumpstarter_exporter.link import RECONNECTING, Backoff
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc, lab_pb2
 
 from .lab_access import NAMESPACE, Access
 
 #: As exporters have them.
-OPTIONS: Final = (
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 3_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
+OPTIONS: Final = tuple((dict(KEEPALIVE) | dict(FLOW) | RECONNECTING).items())
 #: A tenth of the boards has each value of this label.
 GROUP: Final = "jumpstarter.dev/group"
 #: Drivers that a board has.
 DRIVERS: Final = 4
-PAUSE: Final = (0.5, 1.5)
 
 
 def registration(number: int) -> Any:
@@ -50,21 +47,31 @@ def labels(number: int) -> dict[str, str]:
 
 async def board(access: Access, number: int, token: str) -> None:
     """One board, for ever."""
+    backoff, request = Backoff(), registration(number)
     metadata = identity("Exporter", NAMESPACE, f"board-{number}", token)
     async with access.channel(OPTIONS) as channel:
         stub: Any = jumpstarter_pb2_grpc.ControllerServiceStub(channel)  # type: ignore[no-untyped-call]
         while True:
             with suppress(grpc.aio.AioRpcError):
-                await stub.Register(registration(number), metadata=metadata)
-                came = False
-                async for status in stub.Status(jumpstarter_pb2.StatusRequest(), metadata=metadata):
-                    told = ExporterStatus.LEASE_READY if status.leased else ExporterStatus.AVAILABLE
-                    report = jumpstarter_pb2.ReportStatusRequest(status=told.to_proto(), message="")  # type: ignore[arg-type]
-                    await stub.ReportStatus(report, metadata=metadata)
-                    if not came:
-                        came = True
-                        print("back", flush=True)
-            await asyncio.sleep(random.uniform(*PAUSE))
+                call = stub.Register(request, metadata=metadata)
+                await call
+                session = dict(await call.trailing_metadata())[SESSION_KEY]
+                metadata = (*(each for each in metadata if each[0] != SESSION_KEY), (SESSION_KEY, session))
+                await follow(stub, metadata, backoff)
+            await asyncio.sleep(backoff.next())
+
+
+async def follow(stub: Any, metadata: Any, backoff: Backoff) -> None:
+    """Report whatever the controller tells of the board's lease. Raises AioRpcError as soon as the controller is gone."""
+    came = False
+    async for status in stub.Status(jumpstarter_pb2.StatusRequest(), metadata=metadata):
+        told = ExporterStatus.LEASE_READY if status.leased else ExporterStatus.AVAILABLE
+        report = jumpstarter_pb2.ReportStatusRequest(status=told.to_proto(), message="")  # type: ignore[arg-type]
+        await stub.ReportStatus(report, metadata=metadata)
+        if not came:
+            came = True
+            backoff.reset()
+            print("back", flush=True)
 
 
 async def run(access: Access, first: int, count: int) -> None:

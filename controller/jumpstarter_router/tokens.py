@@ -69,9 +69,11 @@ class TokenAuthority:
     def void(self, lease: str, now: float, stamp: float | None = None) -> None:
         """Tokens of *lease* are refused that were issued before: before *stamp*, where another process issues them."""
         stamp = self.stamp(now) if stamp is None else stamp
+        # In the order of their last cut: those that are forgotten are the first ones.
+        self._cuts[lease] = max(stamp, self._cuts.pop(lease, 0.0))
         oldest = stamp - LIFETIME - 2 * LEEWAY  # of tokens that have not expired
-        self._cuts = {name: cut for name, cut in self._cuts.items() if cut >= oldest}
-        self._cuts[lease] = max(stamp, self._cuts.get(lease, 0.0))
+        while self._cuts[first := next(iter(self._cuts))] < oldest:
+            del self._cuts[first]
 
     def issue(self, lease: str, now: float) -> dict[Side, str]:
         """A token for each side of a new stream of *lease*; *now* in seconds since 1970."""

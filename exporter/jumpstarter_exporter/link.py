@@ -38,13 +38,14 @@ BACKOFF: Final = (0.25, 2.0)
 TELL_INTERVAL: Final = 60.0
 
 #: Options of channels to controllers and routers: they are known to be broken within 20 s, and tried again every 2 s or so.
-#: gRPC adds chance to its waits. An attempt that gets no answer at all must not take longer than the network is away.
+#: gRPC adds chance to its waits. An attempt may take ten seconds: where thousands come back at once the controller needs some for
+#: all their handshakes, and who gave up early and began anew would make it more. TCP tries a lost packet again within five.
 RECONNECTING: Final = {
     "grpc.keepalive_time_ms": 10_000,
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc.http2.ping_timeout_ms": 10_000,
     "grpc.initial_reconnect_backoff_ms": 200,
-    "grpc.min_reconnect_backoff_ms": 3_000,
+    "grpc.min_reconnect_backoff_ms": 10_000,
     "grpc.max_reconnect_backoff_ms": 2_000,
 }
 

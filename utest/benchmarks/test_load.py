@@ -13,7 +13,7 @@ def test_boards_are_back_after_a_kill_and_leases_are_granted(capsys: pytest.Capt
 
 
 def test_limit_that_is_not_held_is_an_error() -> None:
-    figures = load.Figures(1000, 12.0, 5.0, (0.02, 0.03, 0.5))
+    figures = load.Figures(1000, 12.0, 5.0, 4.0, (0.02, 0.03, 0.5), 0.004)
     assert not load.held(figures, back=10.0, p99=None)
     assert not load.held(figures, back=None, p99=0.06)
     assert load.held(figures, back=15.0, p99=1.0)

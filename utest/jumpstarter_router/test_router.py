@@ -212,3 +212,34 @@ def test_router_of_its_own_is_told_when_the_cut_was() -> None:
     with pytest.raises(InvalidTokenError, match="void"):
         router.check(before[Side.CLIENT])
     router.check(after[Side.CLIENT])
+
+
+def test_cost_of_a_cut_does_not_grow_with_the_cuts_before() -> None:
+    authority, now = TokenAuthority(KEY), time.time()
+
+    def cost(first: int) -> float:
+        begun = time.process_time()
+        for number in range(first, first + 200):
+            authority.void(f"lease-{number}", now)
+        return time.process_time() - begun
+
+    few = min(cost(200 * repeat) for repeat in range(5))
+    for number in range(20_000):
+        authority.void(f"before-{number}", now)
+    assert min(cost(200 * repeat) for repeat in range(5)) < 20 * few
+
+
+def test_cuts_are_forgotten_when_no_token_of_before_is_valid_any_more() -> None:
+    authority, now = TokenAuthority(KEY), time.time()
+    authority.void("again", now - 3600)
+    authority.void("old", now - 3500)
+    authority.void("again", now)
+    before = authority.issue("old", now)[Side.CLIENT]
+    assert authority.check(before)
+    with pytest.raises(InvalidTokenError, match="void"):
+        authority.check(_issued_before(authority, "again", now))
+
+
+def _issued_before(authority: TokenAuthority, lease: str, now: float) -> str:
+    token, _ = TokenAuthority(KEY).issue_one(Side.CLIENT, lease, now - 1)
+    return token

@@ -14,6 +14,8 @@ QUICK = {
     "grpc.keepalive_timeout_ms": 1000,
     "grpc.http2.ping_timeout_ms": 1000,
 }
+#: A controller that has to greet thousands at once may take so long.
+SLOW = 5.0
 #: A client that was called in vain waits for so long at the router.
 IN_VAIN = 60.0
 
@@ -37,3 +39,17 @@ def test_a_client_that_dialled_while_the_exporter_was_cut_off_is_served_when_it_
         assert time.monotonic() - begun < IN_VAIN / 2, client.text()
         assert go.exists()
         world.ok("delete", "lease", lease)
+
+
+def test_an_exporter_waits_for_a_controller_that_takes_seconds_for_a_handshake(own_world: World) -> None:
+    """Who began anew would make the controller slower still."""
+    world = own_world
+    with Network(world.endpoint) as network:
+        world.add_exporter("board", "kind=board", endpoint=network.address)
+        network.hold_up()
+        exporter = world.start("jmp", "run", "--exporter", "board")
+        assert network.connection(60)
+        assert not network.connection(SLOW)
+        network.let_go()
+        exporter.until("registered as board")
+        assert "the controller is not there" not in exporter.text()

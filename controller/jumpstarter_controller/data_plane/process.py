@@ -160,10 +160,16 @@ class _Log(logging.Handler):
     def __init__(self, plane: PlaneProcess) -> None:
         super().__init__(logging.INFO)
         self._plane = plane
+        self._loop = asyncio.get_running_loop()
         self._kept: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
+        # On any thread: gRPC's ask for certificates.
         message = {"log": [record.levelno, record.name, record.getMessage()]}
+        with suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(self._pass_on, message)
+
+    def _pass_on(self, message: dict[str, Any]) -> None:
         if not self._plane.tell(message):
             self._kept.append(message)
 

@@ -65,11 +65,19 @@ class Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._told: list[str] = []
 
     def tell(self, **message: Any) -> None:
         """Send *message*; nothing happens when the other end is gone."""
-        if not self._writer.is_closing():
-            self._writer.write(json.dumps(message).encode() + b"\n")
+        if not self._told:
+            # What is told at one time wakes the other end once.
+            asyncio.get_running_loop().call_soon(self._send)
+        self._told.append(json.dumps(message))
+
+    def _send(self) -> None:
+        if self._told and not self._writer.is_closing():
+            self._writer.write("\n".join([*self._told, ""]).encode())
+        self._told.clear()
 
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
         """What the other end says, until it is gone."""
@@ -88,6 +96,7 @@ class Line:
 
     async def close(self) -> None:
         """Send what was told, and close."""
+        self._send()
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()

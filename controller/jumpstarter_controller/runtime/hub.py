@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -31,27 +31,34 @@ class Hub:
     """Topics are pairs such as ``("lease", "name")``."""
 
     def __init__(self) -> None:
-        self._watches: dict[tuple[str, str], set[Watch]] = {}
+        self._told: dict[tuple[str, str], set[Callable[[], object]]] = {}
 
     @contextmanager
     def watch(self, kind: str, name: str) -> Iterator[Watch]:
         """A watcher of that topic, as long as the block runs."""
-        topic, watch = (kind, name), Watch()
-        self._watches.setdefault(topic, set()).add(watch)
-        try:
+        watch = Watch()
+        with self.told(kind, name, watch.tell):
             yield watch
+
+    @contextmanager
+    def told(self, kind: str, name: str, action: Callable[[], object]) -> Iterator[None]:
+        """*action* is called at each change of that topic, as long as the block runs."""
+        topic = kind, name
+        self._told.setdefault(topic, set()).add(action)
+        try:
+            yield
         finally:
-            watches = self._watches[topic]
-            watches.discard(watch)
-            if not watches:
-                del self._watches[topic]
+            actions = self._told[topic]
+            actions.discard(action)
+            if not actions:
+                del self._told[topic]
 
     def tell(self, topics: Iterable[tuple[str, str]]) -> None:
         """Wake the watchers of *topics*."""
         for topic in topics:
-            for watch in self._watches.get(topic, ()):
-                watch.tell()
+            for action in self._told.get(topic, ()):
+                action()
 
     def tell_all(self) -> None:
         """Wake everybody, as the lab closes."""
-        self.tell(list(self._watches))
+        self.tell(list(self._told))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,8 +24,8 @@ _PAGE: Final = 500
 
 
 class _Target(Protocol):
-    def add(self, record: Any) -> None: ...
-    def save(self, record: Any) -> None: ...
+    def add(self, *records: Any) -> None: ...
+    def save(self, *records: Any) -> None: ...
 
 
 class StoreJournal:
@@ -38,7 +38,12 @@ class StoreJournal:
         return await self._read(_load)
 
     async def commit(self, draft: Draft) -> None:
-        await asyncio.wrap_future(self._store.submit(lambda transaction: _write(draft, transaction)))
+        exporters = _worth_writing(draft)
+        # Most of what exporters say changes nothing that is kept: the disk need not be waited for then.
+        if exporters or draft.audit or _changes_others(draft):
+            await asyncio.wrap_future(
+                self._store.submit(lambda transaction: _write(draft, exporters, transaction))
+            )
 
     async def lease(self, name: str) -> Lease | None:
         return await self._read(lambda transaction: transaction.leases.get(name))
@@ -88,45 +93,44 @@ def _all_leases(transaction: Transaction) -> list[Lease]:
     return found
 
 
-def _write(draft: Draft, transaction: Transaction) -> None:
-    _write_named(draft.clients, transaction.clients)
-    _write_exporters(draft, transaction)
-    _write_named(draft.policies, transaction.policies)
-    for name, token in draft.tokens.changed.items():
-        if token is not None:
-            _put(draft.tokens, name, token, transaction.tokens)
-    # Those that let an exporter go before those that take one.
-    leases = [(name, lease) for name, lease in draft.leases.changed.items() if lease is not None]
-    for name, lease in sorted(leases, key=lambda item: not item[1].ended):
-        _put(draft.leases, name, lease, transaction.leases)
-    for entry in draft.audit:
-        transaction.audit.append(entry)
+def _changes_others(draft: Draft) -> bool:
+    tables = (draft.clients, draft.policies, draft.tokens, draft.leases)
+    return any(table.changed for table in tables)
 
 
-def _write_exporters(draft: Draft, transaction: Transaction) -> None:
-    """All that changed, but not what only tells that an exporter is there: that would be a write for every report."""
+def _worth_writing(draft: Draft) -> dict[str, Exporter | None]:
+    """The exporters that changed, but not those of which there is nothing new but that they are there."""
+    found = {}
     for name, exporter in draft.exporters.changed.items():
         before = draft.exporters.before(name)
-        if exporter is None:
-            transaction.exporters.delete(name)
-        elif draft.writes_seen or before is None or not _same_but_seen(before, exporter):
-            _put(draft.exporters, name, exporter, transaction.exporters)
+        if draft.writes_seen or exporter is None or before is None or not _same_but_seen(before, exporter):
+            found[name] = exporter
+    return found
+
+
+def _write(draft: Draft, exporters: Mapping[str, Exporter | None], transaction: Transaction) -> None:
+    _write_table(draft.clients, draft.clients.changed, transaction.clients)
+    _write_table(draft.exporters, exporters, transaction.exporters)
+    _write_table(draft.policies, draft.policies.changed, transaction.policies)
+    _put(draft.tokens, draft.tokens.changed, transaction.tokens)
+    # Those that let an exporter go before those that take one.
+    leases = sorted(draft.leases.changed.items(), key=lambda item: item[1] is not None and not item[1].ended)
+    _put(draft.leases, dict(leases), transaction.leases)
+    transaction.audit.append(*draft.audit)
 
 
 def _same_but_seen(before: Exporter, after: Exporter) -> bool:
     return replace(after, last_seen=before.last_seen, lost_at=before.lost_at) == before
 
 
-def _write_named(table: Table[Any], target: Any) -> None:
-    for name, record in table.changed.items():
+def _write_table(table: Table[Any], changed: Mapping[str, Any], target: Any) -> None:
+    for name, record in changed.items():
         if record is None:
             target.delete(name)
-        else:
-            _put(table, name, record, target)
+    _put(table, changed, target)
 
 
-def _put(table: Table[Any], name: str, record: Any, target: _Target) -> None:
-    if table.existed(name):
-        target.save(record)
-    else:
-        target.add(record)
+def _put(table: Table[Any], changed: Mapping[str, Any], target: _Target) -> None:
+    kept = {name: record for name, record in changed.items() if record is not None}
+    target.save(*(record for name, record in kept.items() if table.existed(name)))
+    target.add(*(record for name, record in kept.items() if not table.existed(name)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import wraps
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -112,33 +112,28 @@ class Service:
 
         return await self._lab.change(checked)
 
-    async def while_valid(self, caller: Principal, messages: AsyncGenerator[T]) -> AsyncIterator[T]:
-        """*messages* as long as *caller* is who they were. Raises Failure as soon as they are not, whatever is waited for."""
-        revocation = asyncio.create_task(self._revocation(caller))
-        message: asyncio.Task[T] | None = None
+    @asynccontextmanager
+    async def while_valid(self, caller: Principal) -> AsyncIterator[None]:
+        """Runs the block as long as *caller* is who they were. Raises Failure as soon as they are not, whatever it waits for."""
+        refused: list[Failure] = []
         try:
-            while True:
-                message = asyncio.create_task(_next(messages))
-                await asyncio.wait({message, revocation}, return_when=asyncio.FIRST_COMPLETED)
-                if revocation.done():
-                    revocation.result()
-                try:
-                    yield message.result()
-                except StopAsyncIteration:
-                    return
-        finally:
-            for task in (message, revocation):
-                if task is not None:
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
-            await messages.aclose()
+            async with asyncio.timeout(None) as limit:
 
-    async def _revocation(self, caller: Principal) -> NoReturn:
-        """Wait for *caller* to be revoked, or for the token's time to be over. Raises Failure."""
-        with self._lab.hub.watch(*identity_topic(caller.role, caller.name)) as watch:
-            while True:
-                await watch.changed(REVIEW)
-                self.check_again(caller)
+                def review() -> None:
+                    try:
+                        self.check_again(caller)
+                    except Failure as failure:
+                        if not refused:
+                            refused.append(failure)
+                            limit.reschedule(0)
+
+                topic = identity_topic(caller.role, caller.name)
+                with self._lab.hub.told(*topic, review), _again_and_again(review):
+                    yield
+        except TimeoutError:
+            if not refused:
+                raise
+            raise refused[0] from None
 
     def check_again(self, caller: Principal, draft: Draft | None = None) -> None:
         """Raises Failure when the caller was deleted, or the token revoked: by now, or in *draft*."""
@@ -148,8 +143,22 @@ class Service:
             raise Failure(_AUTHENTICATION[error.why], str(error), "NotAuthenticated") from None
 
 
-async def _next(messages: AsyncGenerator[T]) -> T:
-    return await anext(messages)
+@contextmanager
+def _again_and_again(action: Callable[[], object]) -> Iterator[None]:
+    """Call *action* every `REVIEW` seconds, as long as the block runs."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def act() -> None:
+        nonlocal timer
+        timer = loop.call_later(REVIEW, act)
+        action()
+
+    timer = loop.call_later(REVIEW, act)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def answer(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
@@ -187,15 +196,16 @@ def answer_stream(*roles: Role, with_context: bool = False) -> Callable[..., Any
 
     def decorate(method: Callable[..., AsyncGenerator[Any]]) -> Callable[..., Any]:
         @wraps(method)
-        async def call(self: Service, request: Any, context: Context) -> AsyncIterator[Any]:
+        async def call(self: Service, request: Any, context: Context) -> None:
             try:
                 more = (context,) if with_context else ()
                 caller = await self.admit(context, roles)
                 # Whoever is answered knows that the controller is there, however long the first message takes.
                 await context.send_initial_metadata(())
                 messages = method(self, readable(request, context), caller, *more)
-                async for message in self.while_valid(caller, messages):
-                    yield message
+                async with self.while_valid(caller), aclosing(messages):
+                    async for message in messages:
+                        await context.write(message)
             except Exception as error:  # noqa: BLE001 - every error has a status
                 await abort(context, error)
 

@@ -39,12 +39,12 @@ class Table(Protocol[R]):
         """All records, ordered by name."""
         ...
 
-    def add(self, record: R) -> None:
-        """A new record. Raises AlreadyExists when its name or uid is taken."""
+    def add(self, *records: R) -> None:
+        """New records. Raises AlreadyExists when a name or uid is taken."""
         ...
 
-    def save(self, record: R) -> None:
-        """The record of that name as it is now. Raises NotFound when there is none."""
+    def save(self, *records: R) -> None:
+        """The records of these names as they are now, in this order. Raises NotFound when there is none of a name."""
         ...
 
     def delete(self, name: str) -> bool:
@@ -67,14 +67,14 @@ class LeaseTable(Protocol):
         """At most *limit* leases whose names come after *after*, ordered by name."""
         ...
 
-    def add(self, lease: Lease) -> None:
-        """A new lease. Raises AlreadyExists when its name is taken, ExporterTaken as `save`."""
+    def add(self, *leases: Lease) -> None:
+        """New leases. Raises AlreadyExists when a name is taken, ExporterTaken as `save`."""
         ...
 
-    def save(self, lease: Lease) -> None:
-        """The lease as it is now.
+    def save(self, *leases: Lease) -> None:
+        """The leases as they are now, in this order.
 
-        Raises NotFound when there is none of that name, ExporterTaken when it would be the second holder of an exporter.
+        Raises NotFound when there is none of a name, ExporterTaken when one would be the second holder of an exporter.
         """
         ...
 
@@ -94,12 +94,12 @@ class TokenTable(Protocol):
         """All of them."""
         ...
 
-    def add(self, token: Token) -> None:
-        """A new token. Raises AlreadyExists when its id is taken."""
+    def add(self, *tokens: Token) -> None:
+        """New tokens. Raises AlreadyExists when an id is taken."""
         ...
 
-    def save(self, token: Token) -> None:
-        """The token as it is now. Raises NotFound when there is none of that id."""
+    def save(self, *tokens: Token) -> None:
+        """The tokens as they are now. Raises NotFound when there is none of an id."""
         ...
 
     def purge(self, expired_before: datetime) -> int:
@@ -110,8 +110,8 @@ class TokenTable(Protocol):
 class AuditLog(Protocol):
     """Who did what."""
 
-    def append(self, entry: AuditEntry) -> None:
-        """Write one entry down."""
+    def append(self, *entries: AuditEntry) -> None:
+        """Write *entries* down."""
         ...
 
     def latest(self, limit: int = 100, *, subject: str | None = None) -> Sequence[AuditEntry]:

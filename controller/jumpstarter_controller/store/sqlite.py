@@ -19,6 +19,7 @@ from typing import IO, Any, TypeVar
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Transaction as Part
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -80,12 +81,15 @@ class SqliteStore:
         self._lock.close()
 
     def _run_batch(self, jobs: Sequence[Job[Any]]) -> None:
-        """All jobs in one commit, each in a savepoint of its own; then tell those who wait."""
+        """All jobs in one commit, several each in a savepoint of its own; then tell those who wait."""
         jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
         outcomes: list[_Outcome] = []
         try:
-            with self._errors("write"), self._connection.begin():
-                outcomes = [self._run(job) for job in jobs]
+            with self._errors("write"), self._connection.begin() as whole:
+                if len(jobs) == 1:
+                    outcomes = [self._run(jobs[0], whole)]
+                else:
+                    outcomes = [self._run_apart(job) for job in jobs]
         except Exception as error:
             # Whatever it is, those who wait have to be told, and the next batch has to be tried.
             logger.error("%s", error, exc_info=not isinstance(error, StoreError))
@@ -99,8 +103,16 @@ class SqliteStore:
             else:
                 job.future.set_result(outcome.result)
 
-    def _run(self, job: Job[Any]) -> _Outcome:
+    def _run_apart(self, job: Job[Any]) -> _Outcome:
+        """Run one of several, which must not undo the others."""
         savepoint = self._connection.begin_nested()
+        outcome = self._run(job, savepoint)
+        if outcome.error is None:
+            savepoint.commit()
+        return outcome
+
+    def _run(self, job: Job[Any], part: Part) -> _Outcome:
+        """Run *job*; what it raises undoes *part* of the commit."""
         try:
             with self._errors("write"):
                 result = job.work(SqlTransaction(self._connection))
@@ -108,9 +120,8 @@ class SqliteStore:
             if not self._in_transaction():
                 # A full disk undoes the savepoints of all, not only of the work that met it.
                 raise
-            savepoint.rollback()
+            part.rollback()
             return _Outcome(error=error)
-        savepoint.commit()
         return _Outcome(result)
 
     def _in_transaction(self) -> bool:

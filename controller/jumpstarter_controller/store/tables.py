@@ -91,30 +91,33 @@ class SqlTable(Generic[R]):
     def all(self) -> Sequence[R]:
         return self._many(self._kind.all)
 
-    def add(self, record: R) -> None:
-        row = self._kind.to_row(record)
-        try:
-            self._connection.execute(self._kind.add, row)
-        except IntegrityError as error:
-            raise self._conflict(error, row) from None
+    def add(self, *records: R) -> None:
+        self._write(self._kind.add, [self._kind.to_row(record) for record in records])
 
-    def save(self, record: R) -> None:
-        row = self._kind.to_row(record)
+    def save(self, *records: R) -> None:
+        rows = [self._kind.to_row(record) for record in records]
+        self._write(self._kind.save, [{**row, "wanted": row[self._kind.key]} for row in rows])
+
+    def _write(self, statement: Any, rows: list[codec.Row]) -> None:
+        """All *rows* with one execution: that of a statement costs more than what it does."""
+        if not rows:
+            return
         try:
-            found = self._connection.execute(self._kind.save, {**row, "wanted": row[self._kind.key]})
+            found = self._connection.execute(statement, rows)
         except IntegrityError as error:
-            raise self._conflict(error, row) from None
-        if found.rowcount == 0:
-            raise NotFound(f"there is no {self._kind.word} {row[self._kind.key]}")
+            raise self._conflict(error, rows) from None
+        if found.rowcount < len(rows):
+            raise NotFound(f"there is no {self._kind.word} {_each(rows, self._kind.key)}")
 
     def delete(self, name: str) -> bool:
         return self._count(self._kind.delete, wanted=name) > 0
 
-    def _conflict(self, error: IntegrityError, row: codec.Row) -> Exception:
-        """What the caller is told of a row that the database refuses."""
+    def _conflict(self, error: IntegrityError, rows: list[codec.Row]) -> Exception:
+        """What the caller is told of rows of which the database refuses one."""
+        word, names = self._kind.word, _each(rows, self._kind.key)
         if "uid" in str(error.orig):
-            return AlreadyExists(f"{self._kind.word} {row['name']}: uid {row['uid']} is taken")
-        return AlreadyExists(f"{self._kind.word} {row[self._kind.key]} exists already; choose another name")
+            return AlreadyExists(f"{word} {names}: uid {_each(rows, 'uid')} is taken")
+        return AlreadyExists(f"{word} {names} exists already; choose another name")
 
     def _one(self, statement: Any, **values: Any) -> R | None:
         row = self._connection.execute(statement, values).first()
@@ -137,12 +140,11 @@ class SqlLeases(SqlTable[Lease]):
     def purge(self, ended_before: datetime) -> int:
         return self._count(_PURGE_LEASES, before=codec.time_to_row(ended_before))
 
-    def _conflict(self, error: IntegrityError, row: codec.Row) -> Exception:
+    def _conflict(self, error: IntegrityError, rows: list[codec.Row]) -> Exception:
         if "leases.exporter" in str(error.orig):
-            return ExporterTaken(
-                f"lease {row['name']} cannot have exporter {row['exporter']}: another lease holds it"
-            )
-        return super()._conflict(error, row)
+            names, exporters = _each(rows, "name"), _each(rows, "exporter")
+            return ExporterTaken(f"lease {names} cannot have exporter {exporters}: another lease holds it")
+        return super()._conflict(error, rows)
 
 
 class SqlTokens(SqlTable[Token]):
@@ -154,8 +156,9 @@ class SqlAuditLog:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def append(self, entry: AuditEntry) -> None:
-        self._connection.execute(_APPEND, codec.entry_to_row(entry))
+    def append(self, *entries: AuditEntry) -> None:
+        if entries:
+            self._connection.execute(_APPEND, [codec.entry_to_row(entry) for entry in entries])
 
     def latest(self, limit: int = 100, *, subject: str | None = None) -> Sequence[AuditEntry]:
         if subject is None:
@@ -166,6 +169,11 @@ class SqlAuditLog:
 
     def purge(self, before: datetime) -> int:
         return self._connection.execute(_PURGE_AUDIT, {"before": codec.time_to_row(before)}).rowcount
+
+
+def _each(rows: list[codec.Row], column: str) -> str:
+    """The values of *column*, for a message: which of them it is about the database does not tell."""
+    return " or ".join(str(row[column]) for row in rows)
 
 
 class SqlTransaction:

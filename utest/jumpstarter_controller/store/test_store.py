@@ -234,6 +234,31 @@ def test_an_exporter_is_free_again_when_its_lease_is_over(store: Store) -> None:
     assert store.read(lambda t: t.leases.active()) == [second]
 
 
+def test_of_several_records_all_are_written_or_none(store: Store) -> None:
+    held, other, third = (lease(name, pin="board") for name in ("held", "other", "third"))
+    store.change(lambda transaction: transaction.leases.add(held.granted(NOW, "board", 0, False), other))
+
+    def refused(error: type[Exception], words: str, work: Any) -> None:
+        with pytest.raises(error, match=words):
+            store.change(work)
+        assert {x.name for x in store.read(lambda t: t.leases.active())} == {"held", "other"}
+        assert [x for x in store.read(lambda t: t.leases.active()) if x.exporter] == [
+            held.granted(NOW, "board", 0, False)
+        ]
+
+    refused(AlreadyExists, "lease third or other exists already", lambda t: t.leases.add(third, other))
+    refused(NotFound, "no lease other or third", lambda t: t.leases.save(other, third))
+    second = other.granted(NOW, "board", 0, False)
+    refused(
+        ExporterTaken,
+        "another lease holds it",
+        lambda t: t.leases.save(held.granted(NOW, "board", 0, False), second),
+    )
+    # In their order: the one that lets the exporter go before the one that takes it.
+    store.change(lambda transaction: transaction.leases.save(held.released(NOW), second))
+    assert store.read(lambda t: t.leases.active()) == [second]
+
+
 def test_leases_are_listed_page_by_page_and_the_active_ones_by_age(store: Store) -> None:
     def work(transaction: Transaction) -> None:
         for number in range(10):
