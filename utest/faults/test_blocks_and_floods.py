@@ -191,7 +191,9 @@ def test_two_exporters_on_one_port(doomed: Exporter, tmp_path: Path) -> None:
 def test_calls_go_on_when_a_session_has_as_many_streams_as_it_takes(doomed: Exporter) -> None:
     with doomed.client() as client:
         streams = [client.faulty.open_stream("silent") for _ in range(MAX_STREAMS)]
-        with pytest.raises(DriverError, match=f"the exporter has {MAX_STREAMS} streams open.*close some"):
+        with pytest.raises(
+            DriverError, match=f"the exporter has {MAX_STREAMS} streams open.*close some of them$"
+        ):
             client.faulty.open_stream("silent")
         assert client.other.call("ping") == "pong"
         for stream in streams:
@@ -205,4 +207,28 @@ def test_calls_go_on_when_a_session_has_as_many_streams_as_it_takes(doomed: Expo
             return True
 
         eventually(opens, timeout=LIMIT)
+        doomed.process.kill()
+
+
+def test_more_streams_at_once_than_a_session_takes_stop_no_call(doomed: Exporter) -> None:
+    opened: list[Any] = []
+    refused: list[str] = []
+
+    def open_one() -> None:
+        try:
+            opened.append(client.faulty.open_stream("silent"))
+        except DriverError as error:
+            refused.append(str(error))
+
+    with doomed.client() as client:
+        threads = [threading.Thread(target=open_one) for _ in range(MAX_STREAMS + 88)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+        assert len(opened) + len(refused) == len(threads)
+        assert all(text.endswith("close some of them") for text in refused)
+        assert client.other.call("ping") == "pong"
+        for stream in opened:
+            stream.stream.cancel()
         doomed.process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -18,6 +19,8 @@ QUICK = {
 SLOW = 5.0
 #: A client that was called in vain waits for so long at the router.
 IN_VAIN = 60.0
+#: Seconds for which the network stays away after the exporter has noticed: TEST_CUT=60 is what a real outage may take.
+CUT = float(os.environ.get("TEST_CUT", "0"))
 
 
 def test_a_client_that_dialled_while_the_exporter_was_cut_off_is_served_when_it_is_back(
@@ -33,6 +36,7 @@ def test_a_client_that_dialled_while_the_exporter_was_cut_off_is_served_when_it_
         network.swallow()
         client = world.start("jmp", "shell", "--lease", lease, "--", "sh", "-c", f"j power on; touch {go}")
         exporter.until("the controller is not there")
+        time.sleep(CUT)
         network.mend()
         begun = time.monotonic()
         assert client.wait() == 0, client.text()

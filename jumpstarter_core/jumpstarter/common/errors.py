@@ -98,7 +98,7 @@ def driver_error(error: grpc.RpcError, method: str) -> errors.JumpstarterExcepti
     kind = remote_type(error)
     if kind is None and code in _LOST:
         return connection_error(error)
-    if kind is None and code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+    if kind is None and code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
         details = f"{details}: a call carries 4 MiB at the most, use a stream or a resource"
     if kind is None and details.startswith("Exception deserializing"):
         details = "a value cannot be carried: lists and dictionaries nest some 30 levels deep at the most"
