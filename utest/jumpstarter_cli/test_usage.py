@@ -31,10 +31,27 @@ def test_help_groups_commands_and_has_examples(cli: Cli) -> None:
     assert "Use a board:" in out and "Run a lab:" in out and "Examples:" in out
 
 
-def test_own_options_come_before_those_of_the_connection(cli: Cli) -> None:
-    out = cli.ok("jmp", "create", "lease", "--help")
-    assert out.index("--duration") < out.index("--client-config")
-    assert "[default: 30m]" in out
+@pytest.mark.parametrize(
+    ("command", "own", "connection"),
+    [
+        ("create lease", "--duration", "--client-config"),
+        ("get leases", "-l, --selector", "--client-config"),
+        ("update lease", "--duration", "--client-config"),
+        ("admin create exporter", "-l, --label", "--data-dir"),
+    ],
+)
+def test_own_options_come_before_those_of_the_connection(
+    cli: Cli, command: str, own: str, connection: str
+) -> None:
+    out = cli.ok("jmp", *command.split(), "--help")
+    assert out.index(f"\n  {own}") < out.index(f"\n  {connection}")
+
+
+@pytest.mark.parametrize(
+    ("command", "default"), [("create lease", "30m"), ("shell", "30s"), ("router run", "[::]:8083")]
+)
+def test_defaults_are_shown(cli: Cli, command: str, default: str) -> None:
+    assert f"[default: {default}]" in cli.ok("jmp", *command.split(), "--help")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
