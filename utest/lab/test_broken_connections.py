@@ -151,3 +151,26 @@ def test_driver_hears_each_call_once_however_often_the_router_is_killed(
         goes_on(shell)
     ends_well(shell, end)
     assert exporter.text().count("power on") == shell.text().count("CALLED")
+
+
+def test_router_as_a_service_that_was_killed_is_waited_for_and_taken_over(
+    own_world: World, tmp_path: Path
+) -> None:
+    world, end = own_world, tmp_path / "end"
+    world.processes[0].end()
+    config, address = str(world.home / "controller.yaml"), world.router
+    command = ("jmp", "router", "run", "--own", "--config", config, "--listen", address)
+    router = world.start(*command)
+    router.until("The router listens")
+    controller = world.start_controller()
+    start_board(world)
+    shell = calling(world, end)
+    goes_on(shell)
+    router.end(signal.SIGKILL)
+    controller.until("waiting for it")
+    again = world.start(*command)
+    again.until("The router listens")
+    controller.until("the router that runs as a service is back")
+    goes_on(shell)
+    ends_well(shell, end)
+    assert [each for each in routers(world) if alive(each)] == [again.popen.pid]

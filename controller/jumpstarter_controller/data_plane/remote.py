@@ -4,7 +4,8 @@ What holds:
 
 * A process that was started with the same settings, key and version is taken over with all that is open in it.
 * Any other one takes no new connections from then on; what is open in it goes on, and is cut with its lease like all else.
-* A process that dies is started again, at the same ports. It refuses what was dialled before: it knows of no cuts of that time.
+* A process that dies is started again, at the same ports; one that somebody else looks after is waited for. The next one refuses
+  what was dialled before: it knows of no cuts of that time.
 * A controller that ends as asked ends its data plane, too, unless somebody else looks after that process.
 """
 
@@ -66,8 +67,7 @@ class RemotePlane:
 
     async def start(self) -> None:
         """Have a process that serves. Raises ConfigurationError when it cannot."""
-        for path in sorted((self._settings.data.path / FOLDER).glob("*.sock")):
-            await self._find(path)
+        await self._find_all()
         if self._current is None:
             await self._begin_patiently()
         assert self._current is not None
@@ -98,6 +98,10 @@ class RemotePlane:
         for process in (self._current, *self._before):
             if process is not None:
                 process.line.tell(**message)
+
+    async def _find_all(self) -> None:
+        for path in sorted((self._settings.data.path / FOLDER).glob("*.sock")):
+            await self._find(path)
 
     async def _find(self, path: Path) -> None:
         """Take over, or retire, the process whose socket is *path*."""
@@ -156,6 +160,25 @@ class RemotePlane:
         self._before.discard(process)
         if process is not self._current or self._stopping:
             return
+        self._current = None
+        if process.hello.service:
+            await self._wait_for_service()
+        else:
+            await self._begin_again()
+
+    async def _wait_for_service(self) -> None:
+        """Whoever looks after the router starts it again: at the address of before, where another one would be in its way."""
+        logger.error("the router that runs as a service ended: waiting for it; what was open is cut")
+        while self._current is None and not self._stopping:
+            await asyncio.sleep(PAUSE)
+            try:
+                await self._find_all()
+            except ConfigurationError as error:
+                logger.error("%s", error)
+        if self._current is not None:
+            logger.info("the router that runs as a service is back")
+
+    async def _begin_again(self) -> None:
         logger.error("the router's process ended: starting it again; what was open is cut")
         while not self._stopping:
             try:
