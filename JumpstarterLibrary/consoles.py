@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from uuid import UUID
 
 from jumpstarter.streams.screen import as_lines
@@ -25,6 +26,12 @@ QUIET = 0.1
 QUIET_TIMEOUT = 1.0
 """Seconds to wait for that: something else may talk on its line."""
 
+LAST_QUIET = 0.25
+"""Seconds of silence after which a board has said its last words before its console is closed for good."""
+
+LAST_TIMEOUT = 2.0
+"""Seconds to wait for that on all consoles together."""
+
 COMING = 30.0
 """Seconds after power on in which a console that comes with the power is looked for, so that none of its text is missed."""
 
@@ -33,18 +40,19 @@ COMING = 30.0
 class _Source:
     """A serial driver: all *paths* that lead to it, its console, and whether its board was switched off.
 
-    *logged* is the place in its text up to which the log has it.
+    *alias* is the connection's. *logged* is the place in its text up to which the log has it.
     """
 
     paths: list[Path]
     opener: Opener
+    alias: str = ""
     console: Console | None = field(default=None)
     off: bool = False
     logged: int = 0
 
     @property
     def name(self) -> str:
-        return ".".join(self.paths[0])
+        return f"{self.alias} {'.'.join(self.paths[0])}".lstrip()
 
     def is_in(self, group: Path) -> bool:
         return any(path[: len(group)] == group for path in self.paths)
@@ -83,16 +91,18 @@ class _Source:
 class Consoles:
     """Opens a console when it is first wanted and keeps it until `lent` or `close`.
 
-    A *group* is the path of a node: all serial drivers at or below it are taken for the consoles of one board.
+    A *group* is the path of a node: all serial drivers at or below it are taken for the consoles of one board. Messages and
+    the log name consoles with the connection's *alias* in front.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alias: str = "") -> None:
+        self._alias = alias
         self._sources: dict[UUID, _Source] = {}
         self._lent: str | None = None
 
     def register(self, uuid: UUID, path: Path, opener: Opener) -> None:
         """Make the console of driver *uuid* known; nothing is opened. Messages name it by its first *path*."""
-        self._sources.setdefault(uuid, _Source([], opener)).paths.append(path)
+        self._sources.setdefault(uuid, _Source([], opener, self._alias)).paths.append(path)
 
     def get(self, uuid: UUID) -> Console:
         """The console of driver *uuid*, which opens its stream when it is used.
@@ -163,19 +173,31 @@ class Consoles:
 
     def end(self) -> None:
         """Close all consoles when they have said their last words, which stay; no keyword comes any more."""
-        for source in self._sources.values():
-            if source.console is not None and not source.console.ended:
-                source.console.text.wait_quiet(QUIET, QUIET_TIMEOUT)
+        self._hear_last_words()
         self._release_all("the run has ended")
 
     def close(self) -> None:
-        """Close all consoles and forget them. What nobody has read goes into the log."""
+        """Close all consoles when they have said their last words, and forget them. What nobody has read goes into the log."""
+        talking = self._hear_last_words()
         self.log_unread()
         for source in self._sources.values():
             if source.console is not None:
                 source.console.close()
         self.log_unread()
+        for name in talking:
+            logger.info(f"{name} was still talking when its console was closed")
         self._sources.clear()
+
+    def _hear_last_words(self) -> list[str]:
+        """Wait until all open consoles are silent. Returns the names of those that go on talking."""
+        now = monotonic()
+        return [
+            source.name
+            for source in self._sources.values()
+            if (console := source.console) is not None
+            and not console.ended
+            and not console.text.wait_silent(now, LAST_QUIET, now + LAST_TIMEOUT)
+        ]
 
     def _in(self, group: Path) -> list[_Source]:
         return [source for source in self._sources.values() if source.is_in(group)]

@@ -34,6 +34,6 @@ def warn_of_unlogged(sessions: Aliases) -> None:
 
 def _unlogged(sessions: Aliases) -> Iterator[tuple[str, str]]:
     """A title and a text for each console that has said something that the log has not."""
-    for alias, session in zip(sessions.names, sessions, strict=True):
+    for session in sessions:
         for name, text in session.consoles.unlogged().items():
-            yield f"{alias} {name} said after the last test".lstrip(), text
+            yield f"{name} said after the last test", text

@@ -48,7 +48,7 @@ class Session:
         alias: str = "",
     ) -> None:
         self.choice = choice
-        self.consoles = Consoles()
+        self.consoles = Consoles(alias)
         self._connection = connection
         self._cleanup = ExitStack()
         self._cleanup.callback(connection.close)

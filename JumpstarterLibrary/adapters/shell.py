@@ -6,22 +6,14 @@ Commands that switch a board's supply do to its consoles what a power driver doe
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from jumpstarter.client.core import DriverError
+from jumpstarter_driver_shell.supply import checked, switches
 
 from JumpstarterLibrary.reflection import Argument, Kind, Signature
 
 from .base import Context, Offer
 from .power import PowerAdapter
-
-_SWITCH = re.compile(r"(?:power[_-]?)?(on|off|cycle|rescue)", re.IGNORECASE)
-
-#: Characters of a failed command's output in its message.
-_TAIL = 500
-
 
 class ShellAdapter(PowerAdapter):
     """Asks the exporter for the configured commands; the client's class does not know them.
@@ -40,7 +32,7 @@ class ShellAdapter(PowerAdapter):
         self._verbs = switches(names)
         for name in names:
             command = getattr(self._client, name)
-            offers[name] = Offer(_signature(), _checked(name, command) if name in self._verbs else command)
+            offers[name] = Offer(_signature(), checked(name, command) if name in self._verbs else command)
         return offers
 
     def _before(self, method: str) -> None:
@@ -48,23 +40,6 @@ class ShellAdapter(PowerAdapter):
 
     def _after(self, method: str) -> None:
         super()._after(self._verbs.get(method, ""))
-
-
-def switches(names: Iterable[str]) -> dict[str, str]:
-    """What those of the commands *names* do that switch a supply: on, off, cycle or rescue. None without both on and off."""
-    verbs = {name: found[1].lower() for name in names if (found := _SWITCH.fullmatch(name))}
-    return verbs if {"on", "off"} <= set(verbs.values()) else {}
-
-
-def _checked(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
-    def switch(*args: Any, **env: Any) -> Any:
-        stdout, stderr, code = command(*args, **env)
-        if code != 0:
-            said = " ".join((stderr.strip() or stdout.strip()).split())[-_TAIL:] or "nothing"
-            raise DriverError(f"shell method {name!r} ended with return code {code}; it said: {said}")
-        return stdout, stderr, code
-
-    return switch
 
 
 def _signature() -> Signature:

@@ -15,7 +15,7 @@ from typing import Any
 from jumpstarter.common import local
 
 from . import logs
-from .entry import terminate
+from .ending import terminate
 from .exporters import resolve, serving
 from .signals import wait_for_the_end
 

@@ -20,10 +20,11 @@ import select
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
+
+from .ending import end_soon, handle_signals
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -38,9 +39,15 @@ def run(make: Callable[[], click.Command], prog_name: str) -> int:
     gc.set_threshold(GC_THRESHOLD)
     atexit.register(gc.freeze)
     try:
-        for signum in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(signum) is signal.SIG_DFL:  # not under nohup
-                signal.signal(signum, terminate)
+        handle_signals()
+        code = _code_of(make, prog_name)
+    finally:
+        unseen = end_soon()
+    return code if unseen is None else unseen
+
+
+def _code_of(make: Callable[[], click.Command], prog_name: str) -> int:
+    try:
         try:
             result = _without_groups(_told_of_pipes(make()), prog_name)
             sys.stdout.flush()
@@ -166,12 +173,3 @@ def _leave_quietly(streams: list[int]) -> int:
     for number in streams:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     return 128 + signal.SIGPIPE
-
-
-def terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    """Signal handler that ends the process with exit code 128 + n."""
-    # What a loop of the command says of tasks that this exception meets is a consequence, with a traceback for each.
-    if (logging := sys.modules.get("logging")) is not None:
-        logging.getLogger("asyncio").disabled = True
-    # An exception, so that every `with` of the command is left properly.
-    raise SystemExit(128 + signum)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import click
 from jumpstarter.client import DriverClient
 from jumpstarter.client.decorators import driver_click_group
+from jumpstarter.common.interrupts import Flag
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -138,13 +139,13 @@ def _bracketed(host: str) -> str:
 
 
 @contextmanager
-def until_interrupted() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set, so that a command can end at once and in good order.
+def until_interrupted() -> Iterator[Flag]:
+    """Yield a flag that SIGINT and SIGTERM set, so that a command can end at once and in good order.
 
     The signals' former handlers come back on exit. Outside the main thread, where Python delivers no signals,
-    only the program itself sets the event.
+    only the program itself sets it.
     """
-    stop = threading.Event()
+    stop = Flag()  # no threading.Event: its lock may be held by the very thread that runs the handler
     before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -65,7 +65,8 @@ class UbootConsoleClient(CompositeClient):
             stop: what stops the countdown: a key (`ctrl-c`, `esc`, `space`, `enter`, `tab`), or the word or password that
                 U-Boot asks for; by default what the exporter's configuration says
 
-        The board stays on at the end. Raises `UbootTimeout` when no prompt comes.
+        The board stays on at the end. Raises `UbootTimeout` when no prompt comes, DriverError when the supply cannot be
+        switched; a command of a shell driver that ends with another exit code than 0 cannot.
         """
         from .common import typed
 
@@ -73,9 +74,9 @@ class UbootConsoleClient(CompositeClient):
         with self._line(debug) as line:
             self.logger.info("Power cycling the board and waiting for the U-Boot prompt %r", self.prompt)
             # Off before the line is opened, on after: what comes from the line is of this boot alone.
-            self.power.off()
+            self._switch("off")
             _open_if_there(line)
-            self.power.on()
+            self._switch("on")
             with self._holding(line, retries, key):
                 yield
 
@@ -95,6 +96,12 @@ class UbootConsoleClient(CompositeClient):
         """All that the console has said since this was last asked, at the prompt and before it."""
         before, self._said = self._said, b""
         return before + (b"" if self._held is None else self._held.take_said())
+
+    def _switch(self, verb: str) -> None:
+        """Switch the supply *verb*: on or off. Raises DriverError when a shell driver's tool fails."""
+        from jumpstarter_driver_shell.supply import switch_of
+
+        switch_of(self.power, verb)()
 
     @contextmanager
     def _line(self, debug: bool) -> Iterator[Line]:
@@ -221,10 +228,12 @@ class UbootConsoleClient(CompositeClient):
         @click.option(
             "--retries", type=click.IntRange(min=1), default=100, show_default=True, help="Key presses."
         )
+        @click.option("--no-reboot", is_flag=True, help="Take the prompt that is there.")
         @click.pass_context
-        def console(ctx: click.Context, retries: int) -> None:
+        def console(ctx: click.Context, retries: int, no_reboot: bool) -> None:
             """Reboot to U-Boot's prompt and open the serial console there"""
-            with self.reboot_to_console(retries=retries):
+            enter = self.take_console if no_reboot else self.reboot_to_console
+            with enter(retries=retries):
                 pass
             ctx.invoke(self.serial.cli().commands["start-console"])
 

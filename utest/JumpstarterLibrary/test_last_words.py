@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,9 @@ ANSWERS = {
     b"bye": b"going down\r\nhalted: <b>&\r\n",
     b"late": b"long after\r\n",
 }
+#: What it says line by line when it is told to shut down, and the seconds between two lines.
+SHUTDOWN = [b"stopping %d\r\n" % number for number in range(8)] + [b"reboot: Power down\r\n"]
+PAUSE = 0.1
 
 
 class Board:
@@ -43,8 +49,26 @@ class Board:
             for line in lines:
                 if line.strip() == b"end":
                     return False
-                connection.sendall(ANSWERS[line.strip()])
+                if line.strip() == b"shutdown":
+                    self._shut_down(connection)
+                elif line.strip() == b"talk":
+                    self._talk(connection)
+                else:
+                    connection.sendall(ANSWERS[line.strip()])
         return True
+
+    @staticmethod
+    def _shut_down(connection: socket.socket) -> None:
+        for line in SHUTDOWN:
+            time.sleep(PAUSE)
+            connection.sendall(line)
+
+    @staticmethod
+    def _talk(connection: socket.socket) -> None:
+        """Say something again and again until the other side closes."""
+        with suppress(OSError):
+            while not select.select([connection], [], [], PAUSE)[0]:
+                connection.sendall(b"and then\r\n")
 
     def close(self) -> None:
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
@@ -133,6 +157,43 @@ def test_text_after_the_last_test_is_logged_by_disconnecting(board: Board, tmp_p
     (disconnect,) = (kw for kw in robot.root.iter("kw") if kw.attrib["name"] == "Disconnect From Exporter")
     assert re.search(r"no keyword has read:\n\s*\d\d:\d\d:\d\d\.\d{3}  halted: <b>&", messages(disconnect))
     assert robot.text().count("halted") == 1
+
+
+def in_one_test(*steps: str) -> str:
+    head = "*** Settings ***\nLibrary    JumpstarterLibrary\n\n*** Test Cases ***\nTest\n"
+    return head + "".join(f"    {step}\n" for step in steps)
+
+
+def test_disconnecting_waits_until_the_board_has_said_all(board: Board, tmp_path: Path) -> None:
+    steps = ("Connect To Exporter    config=${CONFIG}", "Serial Write Line    shutdown", "Disconnect From Exporter")
+    robot = run(tmp_path, board, suite=in_one_test(*steps))
+    assert robot.wait() == 0, robot.console
+    said = messages(robot.test("Test"))
+    assert all(line.decode().strip() in said for line in SHUTDOWN), said
+    assert "still talking" not in said
+
+
+def test_a_board_that_goes_on_talking_is_left_and_that_is_told(board: Board, tmp_path: Path) -> None:
+    steps = ("Connect To Exporter    config=${CONFIG}", "Serial Write Line    talk", "Disconnect From Exporter")
+    robot = run(tmp_path, board, suite=in_one_test(*steps))
+    assert robot.wait() == 0, robot.console
+    assert "serial was still talking when its console was closed" in messages(robot.test("Test"))
+
+
+def test_the_log_names_a_console_with_the_alias_of_its_connection(board: Board, tmp_path: Path) -> None:
+    steps = (
+        "Connect To Exporter    config=${CONFIG}    alias=left",
+        "Left Serial Write Line    boot",
+        "Left Serial Read Until    login:",
+        "Run Keyword And Expect Error    left serial: 'never' was not seen*    Left Serial Read Until    never    timeout=0.1 s",
+        "Left Serial Write Line    bye",
+        "Disconnect From Exporter    left",
+    )
+    robot = run(tmp_path, board, suite=in_one_test(*steps))
+    assert robot.wait() == 0, robot.console
+    said = messages(robot.test("Test"))
+    assert re.search(r"^left serial said, and no keyword has read:\n.*halted", said, re.MULTILINE | re.DOTALL), said
+    assert not re.search(r"^serial said", said, re.MULTILINE)
 
 
 def test_text_after_the_last_test_is_in_the_log_of_a_suite_that_never_disconnects(

@@ -16,9 +16,9 @@ from jumpstarter.common.utils import serve
 from jumpstarter_driver_composite.driver import Composite
 from jumpstarter_driver_pyserial.driver import PySerial
 from jumpstarter_driver_shell.driver import Shell
+from jumpstarter_driver_shell.supply import switches
 
 from JumpstarterLibrary.adapters import Context
-from JumpstarterLibrary.adapters.shell import switches
 from JumpstarterLibrary.consoles import Consoles
 from JumpstarterLibrary.generation import driver_keywords
 from JumpstarterLibrary.timeouts import Timeouts

@@ -16,7 +16,7 @@ Keywords Time Out
     [Timeout]    10 minutes
     VAR    ${timeouts} =    ${0}
     WHILE    ${timeouts} < ${COUNT}    limit=NONE
-        ${number} =    Evaluate    random.randrange(4)
+        ${number} =    Evaluate    random.randrange(6)
         ${time} =    Evaluate    random.uniform(2, 60)
         TRY
             Do Something    ${number}    ${time} ms
@@ -31,6 +31,11 @@ The Board Works
     Serial Write    hello
     Serial Read Until    hello
     Power Off
+    Connect To Exporter    config=${CURDIR}/second.yaml    alias=second
+    Second Power On
+    Disconnect From Exporter    second
+    ${threads} =    Evaluate    threading.active_count()
+    Should Be True    ${threads} < 40    ${threads} threads
 
 
 *** Keywords ***
@@ -43,8 +48,12 @@ Do Something
         Poll The Console
     ELSE IF    ${number} == 2
         Serial Read Until    this never comes    timeout=5 s
+    ELSE IF    ${number} == 3
+        Poll The Storage
+    ELSE IF    ${number} == 4
+        Switch The Board
     ELSE
-        Storage Flash    ${CURDIR}/polling.robot
+        Open And Close Another Connection
     END
 
 Poll The Supply
@@ -56,4 +65,23 @@ Poll The Console
     WHILE    True    limit=NONE
         Serial Write    x
         Serial Read Until    x
+    END
+
+Poll The Storage
+    WHILE    True    limit=NONE
+        Storage Flash    ${CURDIR}/polling.robot
+    END
+
+Switch The Board
+    WHILE    True    limit=NONE
+        Call Driver Method    power    on
+        Power Off
+    END
+
+Open And Close Another Connection
+    WHILE    True    limit=NONE
+        Connect To Exporter    config=${CURDIR}/second.yaml    alias=second
+        Second Power On
+        Second Serial Write    x
+        Disconnect From Exporter    second
     END

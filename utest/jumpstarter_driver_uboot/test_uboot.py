@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from jumpstarter.common.exceptions import ConfigurationError
+from jumpstarter.common.exceptions import ConfigurationError, DriverError
 from jumpstarter.common.utils import serve
 from jumpstarter.driver import export
 from jumpstarter_driver_composite.driver import Composite, Proxy
@@ -21,6 +21,7 @@ from jumpstarter_driver_network.driver import TcpNetwork
 from jumpstarter_driver_power.driver import MockPower
 from jumpstarter_driver_pyserial.driver import PySerial
 from jumpstarter_driver_qemu.driver import Qemu
+from jumpstarter_driver_shell.driver import Shell
 from jumpstarter_driver_uboot.common import DhcpInfo, UbootError, UbootTimeout
 from jumpstarter_driver_uboot.driver import UbootConsole
 
@@ -375,6 +376,41 @@ def test_prompt_that_is_there_is_taken_without_a_power_cycle() -> None:
             assert client.run_command_checked("echo here") == ["here"]
         with pytest.raises(UbootError, match="U-Boot is not at its prompt"):
             client.run_command("echo gone")
+
+
+def shell_supply(board: Board, **commands: str) -> UbootConsole:
+    """The board, with a supply that a tool switches."""
+    children = {
+        "power": Shell(methods=commands),
+        "serial": PySerial(url=f"socket://127.0.0.1:{board.port}"),
+    }
+    return UbootConsole(children=children)
+
+
+@pytest.mark.parametrize(
+    ("commands", "told"),
+    [
+        ({"on": "true", "off": "echo no relay >&2; exit 3"}, r"'off' ended with return code 3; it said: no relay"),
+        ({"on": "exit 4", "off": "true"}, r"'on' ended with return code 4; it said: nothing"),
+        ({"power_on": "exit 5", "power_off": "true"}, r"'power_on' ended with return code 5"),
+    ],
+)  # fmt: skip
+def test_supply_whose_tool_fails_is_told(commands: dict[str, str], told: str) -> None:
+    with (
+        serve(shell_supply(Board(b"\x03"), **commands)) as client,
+        pytest.raises(DriverError, match=told),
+        client.reboot_to_console(retries=2),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("names", [("on", "off"), ("power_on", "power_off"), ("PowerOn", "PowerOff")])
+def test_supply_may_be_switched_by_a_tool(names: tuple[str, str]) -> None:
+    board = Board(b"\x03")
+    board.start()
+    with serve(shell_supply(board, **dict.fromkeys(names, "true"))) as client:
+        with client.reboot_to_console(retries=RETRIES):
+            assert client.run_command_checked("echo here") == ["here"]
 
 
 def test_line_that_never_comes_is_told() -> None:

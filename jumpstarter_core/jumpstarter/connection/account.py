@@ -7,12 +7,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
 import grpc
 
 from jumpstarter.client.grpc import ClientService, ExporterList, Lease, LeaseList
 from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials, with_call_credentials
-from jumpstarter.common.loop import EventLoop
+from jumpstarter.common.portal import LazyPortal
 from jumpstarter.config.grpc import call_credentials
 
 from .controller import RECONNECTING, require_controller
@@ -48,8 +47,17 @@ def ask(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return anyio.run(_ask, config, question, backend_options={"loop_factory": EventLoop})
+        return _asked_aside(config, question)
     return _ask(config, question)
+
+
+def _asked_aside(config: ClientConfigV1Alpha1, question: Callable[[ClientService], Awaitable[T]]) -> T:
+    """The answer, by a loop on a thread of its own: signals meet the main thread, and a loop there may not survive them."""
+    portal = LazyPortal("a question to the controller")
+    try:
+        return portal.run(_ask(config, question))
+    finally:
+        portal.close()
 
 
 async def _ask(config: ClientConfigV1Alpha1, question: Callable[[ClientService], Awaitable[T]]) -> T:

@@ -7,15 +7,15 @@ A `Matcher` takes the bytes as they come and tells where a match ends. What must
   sent; with another control character, control sequences are characters like all others;
 - ``^`` and ``$`` match at lines, ``$`` also at the end of what has come so far, as prompts have no line end;
 - the cost is linear in what came. Text is looked at once. A regular expression looks at the last `OVERLAP` characters and what
-  is new; at all text whenever that has grown by an eighth, when nothing comes for a moment, and when the time is over. So a
-  match that is longer may be seen late, and is seen in the end;
+  is new; at all text whenever that has grown by an eighth, when the time is over, and as often as takes a twentieth of the
+  time. So a match that is longer is seen a little late: by twenty times as long as it takes to look at all text;
 - a pattern that is not through in time is given up (`jumpstarter.streams.search`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,10 +32,10 @@ _GROWTH = 8
 MOST_KEPT = 8 * 1024 * 1024
 #: Seconds that a search may take at least, even if the time is over: what is there already has to be seen.
 LEAST_TIME = 0.25
-#: Part of the time that looking at all text again may take while a console is silent.
+#: Part of the time that looking at all text again may take.
 _SHARE = 20
-#: Seconds of silence before all text is looked at again.
-SILENCE = 0.05
+#: Seconds between two looks at all text, at least.
+INTERVAL = 0.05
 
 _CONTROLS_IN_PATTERN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\\(?:x[01][0-9a-ce-fA-CE-F]|x7[fF]|0|a|f|v|\[b\])"
@@ -106,6 +106,7 @@ class Matcher:
         regex: take it as a regular expression (see `re`)
         encoding: how bytes become text
         controls: take control sequences for characters like all others
+        clock: seconds that have passed since some moment
 
     Raises:
         re.error: the regular expression is not valid
@@ -120,6 +121,7 @@ class Matcher:
         regex: bool = False,
         encoding: str = "utf-8",
         controls: bool = False,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
         self.regex = regex
@@ -130,8 +132,9 @@ class Matcher:
         self.controls = controls or any(has_controls(each, regex) for each in found)
         self._screen = Screen(encoding, controls=self.controls, as_sent=any(map(returns.search, found)))
         self._look: Look = PatternLook(self.wanted) if regex else TextLook(self.wanted)
+        self._clock = clock
         self._all_looked_at = 0
-        self._duration = 0.0
+        self._next_look = clock()
         #: Bytes that were fed.
         self.fed = 0
         #: Characters that were looked at, each time counted: what the cost is.
@@ -155,17 +158,18 @@ class Matcher:
 
     @property
     def pause(self) -> float | None:
-        """Seconds of silence after which `look_at_all` is worth its time; None when it is not needed."""
+        """Seconds after which `look_at_all` is worth its time; None when it is not needed."""
         if self._look.reach() is not None or self._all_looked_at == self._screen.length:
             return None
-        return max(SILENCE, _SHARE * self._duration)
+        return max(0.0, self._next_look - self._clock())
 
     def look_at_all(self, seconds: float = LEAST_TIME) -> int | None:
         """Look at all text, also for matches that are longer than `OVERLAP`."""
-        started = monotonic()
+        started = self._clock()
         found = self._in_window(0, more=False, seconds=seconds)
         self._all_looked_at = self._screen.length
-        self._duration = monotonic() - started
+        now = self._clock()
+        self._next_look = now + max(INTERVAL, _SHARE * (now - started))
         return found
 
     def finish(self, seconds: float = LEAST_TIME) -> int | None:
@@ -183,7 +187,8 @@ class Matcher:
         if reach is not None:
             self._screen.changed_from = length
             return self._in_window(new_from - reach + 1, more=False, seconds=seconds)
-        if (length - self._all_looked_at) * _GROWTH >= length and not more:
+        grown = (length - self._all_looked_at) * _GROWTH >= length
+        if not more and (grown or self._clock() >= self._next_look):
             found = self.look_at_all(seconds)
         else:
             found = self._in_window(new_from - OVERLAP, more=more, seconds=seconds)

@@ -81,6 +81,7 @@ class Unread:
         self._position = 0
         self._readers: list[_Reader] = []
         self._untold = 0
+        self._last = 0.0  # when something came, monotonic
         self._ticks: deque[tuple[int, float]] = deque()
         self._changed = Condition()
         self._ended: str | None = "nothing was opened yet"
@@ -210,15 +211,18 @@ class Unread:
 
     def wait_quiet(self, quiet: float, timeout: float) -> bool:
         """Wait until nothing came for *quiet* seconds, or *timeout* seconds are over; whether it was quiet."""
-        deadline = monotonic() + timeout
+        now = monotonic()
+        return self.wait_silent(now, quiet, now + timeout)
+
+    def wait_silent(self, since: float, quiet: float, until: float) -> bool:
+        """Wait until nothing came for *quiet* seconds after *since*, or until *until*; whether it was silent. Times are monotonic."""
         with self._changed:
-            while True:
-                received, silent_at = self.received, monotonic() + quiet
-                self._wait_for_more(min(silent_at, deadline))
-                if self.received == received:
-                    return self._is_over or monotonic() >= silent_at
-                if monotonic() >= deadline:
-                    return False
+            while not self._is_over:
+                silent_at, now = max(since, self._last) + quiet, monotonic()
+                if now >= min(silent_at, until):
+                    return now >= silent_at
+                self._changed.wait(min(silent_at, until) - now)
+            return True
 
     def take_quiet(self, quiet: float, timeout: float) -> tuple[bytes, bool]:
         """All that is unread, after `wait_quiet`; and whether it was quiet."""
@@ -307,11 +311,6 @@ class Unread:
             until = min(until, self._expected_until)
         return until - monotonic()
 
-    def _wait_for_more(self, until: float) -> None:
-        received = self.received
-        while self.received == received and not self._is_over and (left := until - monotonic()) > 0:
-            self._changed.wait(left)
-
     def _from(self, place: int) -> bytes:
         return bytes(self._data[max(0, place - self._begin) :])
 
@@ -342,7 +341,7 @@ class Unread:
             self._ticks.popleft()
 
     def _note_time(self) -> None:
-        now = time()
+        self._last, now = monotonic(), time()
         if not self._ticks or now - self._ticks[-1][1] >= _TICK:
             self._ticks.append((self.received, now))
 
