@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jumpstarter.common.exceptions import JumpstarterException, LeaseError
+from jumpstarter.common.interrupts import Shield
 from robot.api import logger
 from robot.api.deco import keyword
 
@@ -121,8 +122,9 @@ class LeaseKeywords:
         with ExitStack() as stack:
             kept = stack.enter_context(keep_lease(config, wanted, progress=to_console, notify=to_console))
             lease = kept.keeper.lease
-            labels = _labels(kept.lab, lease.exporter)
-            self._held[lease.name] = _Held(kept, request, client_identity(client), labels, stack.pop_all())
+            labels, identity = _labels(kept.lab, lease.exporter), client_identity(client)
+            with Shield():
+                self._held[lease.name] = _Held(kept, request, identity, labels, stack.pop_all())
         atexit.register(self.close)
         logger.info(f"Lease {lease.name}: exporter {lease.exporter}")
         return str(lease.name)
@@ -137,7 +139,8 @@ class LeaseKeywords:
         if lease is not None and lease not in self._held:
             raise LeaseError(f"lease {lease} is none of `Create Lease`, expected {_one_of(self.names)}")
         for name in [lease] if lease is not None else list(self._held):
-            self._held.pop(name).stack.close()
+            with Shield():
+                self._held.pop(name).stack.close()
 
     @keyword(name="Get Lease")
     def get_lease(self, lease: str | None = None, *, client: str | None = None) -> LeaseInfo:

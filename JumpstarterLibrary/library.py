@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jumpstarter.common.end_reason import end_reason
+from jumpstarter.common.interrupts import Shield
 from robot.api import logger
 from robot.api.deco import keyword
 from robot.api.types import Secret
@@ -167,17 +168,21 @@ class JumpstarterLibrary(DynamicCore):
         self._sessions.check(alias)
         choice = self._choose(request, alias)
         self._disconnect(alias)
-        connection = connect(
-            choice,
-            request,
-            passphrase=passphrase,
-            insecure=insecure,
-            used=self._sessions.leases(),
-            held=self._leases.all_held(),
-        )
-        reserved = {*standard_names(), *self._own_keywords, *self._sessions.keywords}
-        session = Session(choice, connection, self._timeouts, reserved, alias)
-        self._sessions.add(alias, session)
+        with ExitStack() as undo:
+            connection = connect(
+                choice,
+                request,
+                passphrase=passphrase,
+                insecure=insecure,
+                used=self._sessions.leases(),
+                held=self._leases.all_held(),
+            )
+            undo.callback(connection.close)
+            reserved = {*standard_names(), *self._own_keywords, *self._sessions.keywords}
+            session = Session(choice, connection, self._timeouts, reserved, alias)
+            with Shield():
+                self._sessions.add(alias, session)
+                undo.pop_all()
         return session
 
     def _choose(self, request: Request, alias: str) -> Choice:
@@ -214,9 +219,11 @@ class JumpstarterLibrary(DynamicCore):
             atexit.unregister(self.disconnect_from_exporter)
 
     def _disconnect(self, alias: str) -> None:
-        session = self._sessions.remove(alias)
-        if session is not None:
-            session.close()
+        # A time-out ends the waiting in there, and never loses a session that is still open.
+        with Shield():
+            session = self._sessions.remove(alias)
+            if session is not None:
+                session.close()
 
     @keyword(name="Get Exporter Info")
     def get_exporter_info(self, alias: str | None = None) -> ExporterInfo:
@@ -329,6 +336,12 @@ class JumpstarterLibrary(DynamicCore):
         return dict(super().get_keyword_types(name) or {})
 
     def _offer(self, keywords: dict[str, DriverKeyword]) -> None:
+        """Make *keywords* the drivers' keywords, all of them: a time-out in the midst would leave Robot with a part."""
+        with Shield():
+            self._replace(keywords)
+            self._announce()
+
+    def _replace(self, keywords: dict[str, DriverKeyword]) -> None:
         for name in self._driver_keywords:
             del self.keywords[name], self.keywords_spec[name]
         for name, found in keywords.items():
@@ -337,7 +350,6 @@ class JumpstarterLibrary(DynamicCore):
                 found.signature.specification, found.documentation, found.signature.types
             )
         self._driver_keywords = set(keywords)
-        self._announce()
 
     def _announce(self) -> None:
         """Make Robot look at the keywords again, under every name that this instance was imported by.

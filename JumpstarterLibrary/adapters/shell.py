@@ -15,6 +15,7 @@ from JumpstarterLibrary.reflection import Argument, Kind, Signature
 from .base import Context, Offer
 from .power import PowerAdapter
 
+
 class ShellAdapter(PowerAdapter):
     """Asks the exporter for the configured commands; the client's class does not know them.
 

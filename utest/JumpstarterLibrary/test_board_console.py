@@ -19,7 +19,10 @@ START = (
     "-serial tcp:127.0.0.1:{port},server=on,wait=on -daemonize -pidfile {folder}/pid"
 )
 #: The tool waits until the board is gone: its port is free for the next start then.
-STOP = "pid=$(cat {folder}/pid 2>/dev/null) || exit 0; kill -9 $pid; while kill -0 $pid 2>/dev/null; do sleep 0.05; done; rm -f {folder}/pid"
+STOP = (
+    "pid=$(cat {folder}/pid 2>/dev/null) || exit 0; kill -9 $pid; "
+    "while kill -0 $pid 2>/dev/null; do sleep 0.05; done; rm -f {folder}/pid"
+)
 
 SETTINGS = """\
 *** Settings ***

@@ -165,7 +165,11 @@ def in_one_test(*steps: str) -> str:
 
 
 def test_disconnecting_waits_until_the_board_has_said_all(board: Board, tmp_path: Path) -> None:
-    steps = ("Connect To Exporter    config=${CONFIG}", "Serial Write Line    shutdown", "Disconnect From Exporter")
+    steps = (
+        "Connect To Exporter    config=${CONFIG}",
+        "Serial Write Line    shutdown",
+        "Disconnect From Exporter",
+    )
     robot = run(tmp_path, board, suite=in_one_test(*steps))
     assert robot.wait() == 0, robot.console
     said = messages(robot.test("Test"))
@@ -174,7 +178,11 @@ def test_disconnecting_waits_until_the_board_has_said_all(board: Board, tmp_path
 
 
 def test_a_board_that_goes_on_talking_is_left_and_that_is_told(board: Board, tmp_path: Path) -> None:
-    steps = ("Connect To Exporter    config=${CONFIG}", "Serial Write Line    talk", "Disconnect From Exporter")
+    steps = (
+        "Connect To Exporter    config=${CONFIG}",
+        "Serial Write Line    talk",
+        "Disconnect From Exporter",
+    )
     robot = run(tmp_path, board, suite=in_one_test(*steps))
     assert robot.wait() == 0, robot.console
     assert "serial was still talking when its console was closed" in messages(robot.test("Test"))
@@ -192,7 +200,9 @@ def test_the_log_names_a_console_with_the_alias_of_its_connection(board: Board, 
     robot = run(tmp_path, board, suite=in_one_test(*steps))
     assert robot.wait() == 0, robot.console
     said = messages(robot.test("Test"))
-    assert re.search(r"^left serial said, and no keyword has read:\n.*halted", said, re.MULTILINE | re.DOTALL), said
+    assert re.search(
+        r"^left serial said, and no keyword has read:\n.*halted", said, re.MULTILINE | re.DOTALL
+    ), said
     assert not re.search(r"^serial said", said, re.MULTILINE)
 
 

@@ -53,7 +53,9 @@ def once(chance: random.Random) -> str | None:
             process.send_signal(signal.SIGABRT)
             _, err = process.communicate()
             return f"{way}: {number.name} did not end it within {LIMIT:g} s\n{err.decode()}"
-    told = f"{way}: {number.name} {seconds:.3f} s, {time.monotonic() - started:.1f} s, code {process.returncode}"
+    told = (
+        f"{way}: {number.name} {seconds:.3f} s, {time.monotonic() - started:.1f} s, code {process.returncode}"
+    )
     if process.returncode not in (128 + number, -number) or b"Traceback" in err:
         return f"{told}\n{err.decode()}"
     return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .conftest import Cli, Running
 
 DRIVER = """
-import asyncio, sys
+import asyncio, os, signal, sys, time
 from dataclasses import dataclass
 import anyio, click
 from anyio import EndOfStream
@@ -70,6 +70,35 @@ class MoverClient(DriverClient):
         @base.command()
         def portal_nested(): self.portal.call(self.lend_in_a_group)
         @base.command()
+        def own_loop(): anyio.run(self.lend)
+        @base.command()
+        def own_loop_nested(): asyncio.run(self.lend_in_a_group())
+        @base.command()
+        def blocked_loop():
+            async def block():
+                click.echo("moving", err=True)
+                time.sleep(600)
+            anyio.run(block)
+        @base.command()
+        @click.argument("number", type=int)
+        def own_loop_taking(number):
+            def once_taken(frame, event, function):
+                # The loop has taken a callback from its queue, and has not run it yet.
+                if event == "c_return" and function.__name__ == "popleft" and frame.f_code.co_name == "_run_once":
+                    sys.setprofile(None)
+                    os.kill(os.getpid(), number)
+            async def work():
+                while True:
+                    await asyncio.sleep(0)
+            async def main():
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(3):
+                        tasks.start_soon(work)
+                    await asyncio.sleep(0)
+                    sys.setprofile(once_taken)
+                    await anyio.sleep_forever()
+            anyio.run(main)
+        @base.command()
         def shout_portal(): self.portal.call(self.shout)
         @base.command()
         def shout_own_loop(): anyio.run(self.shout)
@@ -82,7 +111,7 @@ class MoverClient(DriverClient):
         return base
 """
 
-WAYS = ["portal", "portal-nested"]
+WAYS = ["portal", "portal-nested", "own-loop", "own-loop-nested", "blocked-loop"]
 
 
 @pytest.fixture
@@ -104,6 +133,16 @@ def test_a_signal_ends_a_transfer_in_one_line_at_most(
         running.wait_for("moving")
         assert running.end(signum) == code
         assert "".join(running.seen).strip().splitlines()[1:] == []
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_in_the_midst_of_the_commands_own_loop_ends_it(
+    cli: Cli, mover: None, signum: signal.Signals, code: int
+) -> None:
+    result = cli.j("mover", "own-loop-taking", str(int(signum)))
+    assert (result.code, result.err.strip()) == (code, "")
 
 
 @pytest.mark.parametrize("way", ["shout-portal", "shout-own-loop", "shout-nested"])

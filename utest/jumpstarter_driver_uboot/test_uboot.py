@@ -408,9 +408,11 @@ def test_supply_whose_tool_fails_is_told(commands: dict[str, str], told: str) ->
 def test_supply_may_be_switched_by_a_tool(names: tuple[str, str]) -> None:
     board = Board(b"\x03")
     board.start()
-    with serve(shell_supply(board, **dict.fromkeys(names, "true"))) as client:
-        with client.reboot_to_console(retries=RETRIES):
-            assert client.run_command_checked("echo here") == ["here"]
+    with (
+        serve(shell_supply(board, **dict.fromkeys(names, "true"))) as client,
+        client.reboot_to_console(retries=RETRIES),
+    ):
+        assert client.run_command_checked("echo here") == ["here"]
 
 
 def test_line_that_never_comes_is_told() -> None:

@@ -215,7 +215,7 @@ class Unread:
         return self.wait_silent(now, quiet, now + timeout)
 
     def wait_silent(self, since: float, quiet: float, until: float) -> bool:
-        """Wait until nothing came for *quiet* seconds after *since*, or until *until*; whether it was silent. Times are monotonic."""
+        """Wait until nothing came for *quiet* seconds after *since*, or until *until*; whether it was silent."""
         with self._changed:
             while not self._is_over:
                 silent_at, now = max(since, self._last) + quiet, monotonic()

@@ -50,7 +50,9 @@ PLACES = st.lists(st.integers(0, 10_000), max_size=12)
 
 
 @given(part_of(PIECES), PLACES)
-def test_text_that_a_person_sees_at_the_end_is_found(part: tuple[bytes, str, int, int], places: list[int]) -> None:
+def test_text_that_a_person_sees_at_the_end_is_found(
+    part: tuple[bytes, str, int, int], places: list[int]
+) -> None:
     data, text, start, end = part
     for pieces in ([data], cut(data, places), [bytes([byte]) for byte in data]):
         found = found_in(Matcher(text[start:end]), pieces)
@@ -80,7 +82,9 @@ def test_a_pattern_that_matches_what_a_person_sees_is_found(
 
 
 @given(part_of(UNEDITED), PLACES)
-def test_a_text_ends_at_the_same_byte_however_it_comes(part: tuple[bytes, str, int, int], places: list[int]) -> None:
+def test_a_text_ends_at_the_same_byte_however_it_comes(
+    part: tuple[bytes, str, int, int], places: list[int]
+) -> None:
     data, text, start, end = part
     wanted = text[start:end]
     whole = found_in(Matcher(wanted), [data])
@@ -91,7 +95,9 @@ def test_a_text_ends_at_the_same_byte_however_it_comes(part: tuple[bytes, str, i
         assert as_lines(data[:whole]).endswith(wanted.rstrip("\n")) or wanted.endswith("\n")
 
 
-@given(part_of(PIECES), PLACES, st.lists(st.sampled_from(["text", "a", "b", "login", "\n", "never"]), max_size=8))
+@given(
+    part_of(PIECES), PLACES, st.lists(st.sampled_from(["text", "a", "b", "login", "\n", "never"]), max_size=8)
+)
 def test_every_byte_is_read_once_whatever_is_looked_for(
     part: tuple[bytes, str, int, int], places: list[int], wanted: list[str]
 ) -> None:
