@@ -107,11 +107,11 @@ class Console:
         """What was received and not read yet; the read position stays."""
         return self.text.peek()
 
-    def want(self, seconds: float) -> None:
-        """See to it that a stream is open, or will be within *seconds*. Returns at once."""
+    def want(self, seconds: float, *, another: bool = False) -> None:
+        """See to it that a stream is open, or will be within *seconds*; *another* if that one ends. Returns at once."""
         if self._opener is None:
             return
-        self.text.expect(monotonic() + seconds)
+        self.text.expect(monotonic() + seconds, another=another)
         if self.ended:
             self._start(self._opener)
 

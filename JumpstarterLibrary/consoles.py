@@ -124,19 +124,25 @@ class Consoles:
         """Log what a failed read did not find its text in, once."""
         self._sources[uuid].log_unread("said, and the awaited text is not in it:")
 
-    def capture(self, group: Path, seconds: float = 0.0) -> None:
-        """Open all consoles of *group*, so that nothing that the board says is missed.
-
-        One that cannot be opened is no failure; for *seconds* more it is tried again meanwhile.
-        """
+    def capture(self, group: Path) -> None:
+        """Open all consoles of *group*, so that nothing that the board says is missed. One that cannot be opened is no failure."""
         if self._lent is not None:
             return
         for source in self._in(group):
             console = source.made()
             if console.ended:
-                console.want(seconds)
-                if not seconds and (reason := console.text.wait_opening()) is not None:
+                console.want(0.0)
+                if (reason := console.text.wait_opening()) is not None:
                     logger.debug(f"console of {source.name}: not captured yet: {reason}")
+
+    def expect(self, group: Path, seconds: float, *, another: bool = False) -> None:
+        """For *seconds* try to open those consoles of *group* that are not open; with *another* also those that end meanwhile."""
+        if self._lent is not None:
+            return
+        for source in self._in(group):
+            console = source.made()
+            if another or console.ended:
+                console.want(seconds, another=another)
 
     def switched_off(self, group: Path) -> None:
         """The board of *group* has lost its supply: what it says from its next start on is another boot."""

@@ -12,6 +12,8 @@ import click
 from jumpstarter_driver_composite.client import CompositeClient
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from .common import DhcpInfo
     from .console import Prompt
     from .line import Line
@@ -68,6 +70,8 @@ class UbootConsoleClient(CompositeClient):
         The board stays on at the end. Raises `UbootTimeout` when no prompt comes, DriverError when the supply cannot be
         switched; a command of a shell driver that ends with another exit code than 0 cannot.
         """
+        from jumpstarter.common.interrupts import aside
+
         from .common import typed
 
         key = typed(stop or self.autoboot_stop)
@@ -76,8 +80,9 @@ class UbootConsoleClient(CompositeClient):
             # Off before the line is opened, on after: what comes from the line is of this boot alone.
             self._switch("off")
             _open_if_there(line)
-            self._switch("on")
-            with self._holding(line, retries, key):
+            # A tool may still be busy when the countdown has begun: the key is typed meanwhile.
+            starting = aside(lambda: self._switch("on"), "power on")
+            with self._holding(line, retries, key, starting):
                 yield
 
     @contextmanager
@@ -120,11 +125,17 @@ class UbootConsoleClient(CompositeClient):
                 self._held = None
 
     @contextmanager
-    def _holding(self, line: Line, retries: int, key: str) -> Iterator[None]:
+    def _holding(
+        self, line: Line, retries: int, key: str, starting: Future[None] | None = None
+    ) -> Iterator[None]:
+        from jumpstarter.common.interrupts import result_of
+
         from .console import Prompt
 
         console = Prompt(line, self.prompt)
-        console.catch(retries, key)
+        console.catch(retries, key, starting)
+        if starting is not None:
+            result_of(starting)
         self._console = console
         try:
             yield

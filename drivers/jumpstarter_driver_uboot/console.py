@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from jumpstarter.common.exceptions import DriverError
+from jumpstarter.common.interrupts import result_of
 from jumpstarter.streams.matching import Matcher
 from jumpstarter.streams.screen import as_lines
 from jumpstarter.streams.unread import NotFound, NothingMoreComes
@@ -20,6 +21,8 @@ from jumpstarter.streams.unread import NotFound, NothingMoreComes
 from .common import LineEnded, UbootError, UbootTimeout
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from .line import Line
 
 #: Seconds that each attempt to catch the prompt waits. Shorter than U-Boot's shortest boot delay of one
@@ -43,14 +46,15 @@ class Prompt:
         self._line = line
         self._text = prompt.strip("\r\n ")
 
-    def catch(self, retries: int, stop: str = INTERRUPT) -> None:
+    def catch(self, retries: int, stop: str = INTERRUPT, starting: Future[None] | None = None) -> None:
         """Type *stop* again and again until the prompt is there, *retries* times at `ATTEMPT` seconds each.
 
-        The line is opened when it is there, and again when it has ended. Raises `UbootTimeout` with the last of what the
-        board wrote.
+        The line is opened when it is there, and again when it has ended. Attempts count from when *starting*, the board's
+        power coming on, is over. Raises `UbootTimeout` with the last of what the board wrote, or what *starting* has raised.
         """
-        trouble = ""
-        for _ in range(retries):
+        trouble, left = "", retries
+        while left:
+            left -= _is_over(starting)
             try:
                 self._press(stop)
                 if self._wait_for_prompt(ATTEMPT):
@@ -142,6 +146,14 @@ class Prompt:
         return (
             f"the console's last words were {_shown(said)}" if said else "nothing came from the serial line"
         )
+
+
+def _is_over(starting: Future[None] | None) -> bool:
+    """Whether the power is on. Raises what switching it on has raised."""
+    if starting is None or not starting.done():
+        return starting is None
+    result_of(starting)
+    return True
 
 
 def _before(output: bytes, prompt: bytes) -> bytes:

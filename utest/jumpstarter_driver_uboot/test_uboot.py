@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
@@ -293,6 +294,7 @@ class Board:
     def __init__(self, stop: bytes, *, at_prompt: bool = False) -> None:
         self.stop = stop
         self.at_prompt = at_prompt
+        self.caught = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
@@ -311,6 +313,7 @@ class Board:
                     while not heard.endswith(self.stop):
                         heard += peer.recv(1)
                     peer.sendall(b"=> ")
+                    self.caught.set()
                 self._answer(peer)
 
     @staticmethod
@@ -413,6 +416,26 @@ def test_supply_may_be_switched_by_a_tool(names: tuple[str, str]) -> None:
         client.reboot_to_console(retries=RETRIES),
     ):
         assert client.run_command_checked("echo here") == ["here"]
+
+
+def test_countdown_is_stopped_while_the_supplys_tool_is_still_busy() -> None:
+    board = Board(b"\x03")
+    with socket.create_server(("127.0.0.1", 0)) as done:
+        # The tool ends when somebody connects, which happens when the board is at its prompt.
+        wait = f"exec 3<>/dev/tcp/127.0.0.1/{done.getsockname()[1]}; head -c 1 <&3"
+        board.start()
+        with serve(shell_supply(board, on=wait, off="true")) as client, ThreadPoolExecutor(1) as pool:
+
+            def end_when_caught() -> None:
+                tool, _ = done.accept()
+                with tool:
+                    board.caught.wait(60)
+                    tool.sendall(b"x")
+
+            ending = pool.submit(end_when_caught)
+            with client.reboot_to_console(retries=1):
+                assert client.run_command_checked("echo here") == ["here"]
+            ending.result()
 
 
 def test_line_that_never_comes_is_told() -> None:

@@ -24,7 +24,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, sleep
 from types import FrameType, TracebackType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -366,11 +369,8 @@ def result_of(future: Any, timeout: float | None = None) -> Any:
         return future.result()
 
 
-def run_aside(function: Callable[[], T], timeout: float | None, name: str) -> T:
-    """What *function* returns, run on a thread of its own: a handler that raises leaves the wait, and the thread goes on.
-
-    Raises what *function* raises, and TimeoutError when it takes longer than *timeout* seconds.
-    """
+def aside(function: Callable[[], T], name: str) -> Future[T]:
+    """What *function* returns or raises, in the end: it runs on a thread of its own."""
     from concurrent.futures import Future
 
     future: Future[T] = Future()
@@ -382,7 +382,15 @@ def run_aside(function: Callable[[], T], timeout: float | None, name: str) -> T:
             future.set_exception(error)
 
     start_thread(run, name=name)
-    return result_of(future, timeout)  # type: ignore[no-any-return]
+    return future
+
+
+def run_aside(function: Callable[[], T], timeout: float | None, name: str) -> T:
+    """What *function* returns, run on a thread of its own: a handler that raises leaves the wait, and the thread goes on.
+
+    Raises what *function* raises, and TimeoutError when it takes longer than *timeout* seconds.
+    """
+    return result_of(aside(function, name), timeout)  # type: ignore[no-any-return]
 
 
 def _shield_imports() -> None:

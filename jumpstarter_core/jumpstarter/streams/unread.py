@@ -113,10 +113,10 @@ class Unread:
         """Nothing comes any more, or a stream could not be opened."""
         self._set_ended(reason)
 
-    def expect(self, until: float) -> None:
-        """Readers wait until *until* (monotonic) for a stream to be opened, if none is."""
+    def expect(self, until: float, *, another: bool = False) -> None:
+        """Readers wait until *until* (monotonic) for a stream to be opened, if none is, or for *another* one."""
         with self._changed:
-            if self._ended is not None:
+            if another or self._ended is not None:
                 self._expected_until = max(self._expected_until, until)
 
     def expect_nothing(self) -> None:
