@@ -125,7 +125,7 @@ class Consoles:
         self._sources[uuid].log_unread("said, and the awaited text is not in it:")
 
     def capture(self, group: Path) -> None:
-        """Open all consoles of *group*, so that nothing that the board says is missed. One that cannot be opened is no failure."""
+        """Open all consoles of *group*, so that nothing that the board says is missed. What cannot be opened is no failure."""
         if self._lent is not None:
             return
         for source in self._in(group):

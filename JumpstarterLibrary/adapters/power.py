@@ -11,7 +11,8 @@ class PowerAdapter(Adapter):
     """Reflection, with the consoles beside the supply, and below those, opened before it comes on.
 
     A console that exists only while the board has power (a virtual machine's) is opened as soon as it is there, also while
-    the supply is still busy. Text of an earlier boot that nobody has read is not taken for text of this one: it goes into the log, and away.
+    the supply is still busy. Text of an earlier boot that nobody has read is not taken for text of this one: it goes into
+    the log, and away.
     """
 
     _starts = frozenset({"on", "cycle", "rescue"})
