@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Characters before what is new that a regular expression looks at again.
 OVERLAP = 4096
+#: Characters before those that a regular expression may look back at, to see what a match must stand behind.
+BEHIND = 1024
 #: All text is looked at again when this part of it is new.
 _GROWTH = 8
 #: Characters that are kept to look at all of them again.
@@ -50,6 +52,8 @@ class Look(Protocol):
 
     #: Whether a match may depend on what comes after it.
     needs_more: bool
+    #: Characters before a match that it may depend on.
+    behind: int
 
     def find(self, text: str, start: int, seconds: float) -> int | None:
         """Where the first match from *start* on ends; None when there is none."""
@@ -62,6 +66,7 @@ class TextLook:
     """Looks for one of several texts."""
 
     needs_more = False
+    behind = 0
 
     def __init__(self, wanted: Sequence[str]) -> None:
         self._wanted = wanted
@@ -80,6 +85,7 @@ class PatternLook:
     """Looks for one of several regular expressions. Raises re.error if one is not valid."""
 
     needs_more = True
+    behind = BEHIND
 
     def __init__(self, wanted: Sequence[str]) -> None:
         for each in wanted:
@@ -198,9 +204,7 @@ class Matcher:
     def _in_window(self, start: int, *, more: bool, seconds: float) -> int | None:
         """Where in the stream the first match ends that begins at place *start* or after it."""
         start = max(self._screen.first, start)
-        begin = max(
-            self._screen.first, start - 1
-        )  # whether a line begins at *start* is told by what is before it
+        begin = max(self._screen.first, start - self._look.behind)
         text = self._screen.window(begin)
         if more:
             text = text[: max(0, self._screen.line_start - begin)]

@@ -118,6 +118,23 @@ def test_a_match_over_many_lines_is_found_while_the_console_goes_on_talking() ->
     assert found is not None
 
 
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"(?<!not )ready", "not ready"),
+        (r"(?<!un)known\b", "unknown"),
+        (r"(?<![0-9]{4}-)12", "2026-12"),
+        (r"^ready", "not ready"),
+        (r"\bready", "unready"),
+    ],
+)
+def test_what_stands_before_text_counts_however_much_comes_after_it(pattern: str, said: str) -> None:
+    matcher = Matcher(pattern, regex=True, clock=Clock())
+    assert matcher.feed(said.encode() + b"\nx y" * (OVERLAP // 4 - 10), seconds=60) is None
+    for byte in b"\nx y" * 20:
+        assert matcher.feed(bytes([byte]), seconds=60) is None
+
+
 def test_the_cost_of_a_text_is_what_came_however_it_comes() -> None:
     matcher = Matcher("never said")
     for _ in range(5000):
