@@ -12,7 +12,6 @@ import _thread
 import os
 import signal
 import sys
-import threading
 from contextlib import suppress
 from time import sleep
 from types import FrameType
@@ -97,6 +96,8 @@ def _ask(loop: AbstractEventLoop, error: BaseException, number: int) -> None:
 
 
 def _insist(number: int) -> None:
+    import threading  # which every loop has loaded, and other commands may do without
+
     sleep(LOOP_PATIENCE)
     if _ending.pending:
         signal.pthread_kill(threading.main_thread().ident or 0, number)

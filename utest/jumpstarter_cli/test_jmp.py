@@ -46,7 +46,9 @@ def test_help_imports_nothing_of_ours_but_the_table() -> None:
     assert out.splitlines()[-1] == str(
         [
             f"jumpstarter_cli{name}"
-            for name in ("", ".admin_table", ".empty", ".entry", ".groups", ".jmp", ".logs", ".table")
+            for name in (
+                "", ".admin_table", ".empty", ".ending", ".entry", ".groups", ".jmp", ".jmp_group", ".logs", ".table",
+            )  # fmt: skip
         ]
     )
 
