@@ -43,14 +43,19 @@ def test_help_imports_nothing_of_ours_but_the_table() -> None:
         "print(sorted(n for n in sys.modules if n.startswith('jumpstarter_cli')))\n"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.splitlines()[-1] == str(
-        [
-            f"jumpstarter_cli{name}"
-            for name in (
-                "", ".admin_table", ".empty", ".ending", ".entry", ".groups", ".jmp", ".jmp_group", ".logs", ".table",
-            )  # fmt: skip
-        ]
+    names = (
+        "",
+        ".admin_table",
+        ".empty",
+        ".ending",
+        ".entry",
+        ".groups",
+        ".jmp",
+        ".jmp_group",
+        ".logs",
+        ".table",
     )
+    assert out.splitlines()[-1] == str([f"jumpstarter_cli{name}" for name in names])
 
 
 def test_bare_group_prints_its_help_and_succeeds(cli: Cli) -> None:
