@@ -187,9 +187,15 @@ class Matcher:
         if more and self._look.needs_more and self._screen.line_start <= self._screen.changed_from:
             # Only complete lines have a beginning and an end that the bytes to come leave alone.
             return None
+        found = self._in_new(more, seconds)
+        # Only now: until it was looked at, text that has come in one piece may be needed from its beginning on.
+        reach = self._look.reach()
+        self._screen.forget(self._screen.length - (MOST_KEPT if reach is None else reach + 1))
+        return found
+
+    def _in_new(self, more: bool, seconds: float) -> int | None:
         new_from, length = self._screen.changed_from, self._screen.length
         reach = self._look.reach()
-        self._screen.forget(length - (MOST_KEPT if reach is None else reach + 1))
         if reach is not None:
             self._screen.changed_from = length
             return self._in_window(new_from - reach + 1, more=False, seconds=seconds)

@@ -60,6 +60,13 @@ def test_a_match_does_not_depend_on_pieces(wanted: str, regex: bool, data: bytes
     assert data[:found] == taken
 
 
+@pytest.mark.parametrize("line", [b"passwordd\x08\r\n", b"one\r\r\n", b" 10%\r 20%\r\n", b"x\x1b[2Ky\r\n"])
+def test_a_text_is_found_however_much_has_come_with_it_in_one_piece(line: bytes) -> None:
+    data = b"login: \r\n" + 100 * line
+    assert end_of(Matcher("login:"), data) == len(b"login:")
+    assert end_of(Matcher("gin: \n"), data) == len(b"login: \r\n")
+
+
 def test_the_first_of_several_texts_counts() -> None:
     data = b"no panic, login:"
     assert end_of(Matcher(["login:", "panic"]), data) == len(b"no panic")
