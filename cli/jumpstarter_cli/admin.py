@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 from jumpstarter.common.exceptions import ConfigurationError, FileAccessError
 from jumpstarter.common.tokens import read_token
+from jumpstarter.config.env import chosen
 
 from .output import data, table
 
@@ -26,7 +27,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_NAMESPACE: Final = "default"
 DEFAULT_ENDPOINT: Final = "localhost:8082"
-API_VERSION: Final = "jumpstarter.dev/v1alpha1"
+GROUP: Final = "jumpstarter.dev"
+API_VERSION: Final = f"{GROUP}/v1alpha1"
 CALL_TIMEOUT: Final = 30.0
 
 
@@ -72,7 +74,7 @@ class Access:
 
     def token(self) -> str:
         """The administrator's token. Raises ConfigurationError when there is none."""
-        if self.token_file is None and (token := os.environ.get("JMP_ADMIN_TOKEN")):
+        if self.token_file is None and (token := chosen("JMP_ADMIN_TOKEN")):
             return token
         path = self.token_file or self.directory / "admin.token"
         try:
@@ -115,6 +117,8 @@ def admin_options(command: F) -> F:
 
     def collect(ctx: click.Context, **values: Any) -> Any:
         keys = ("endpoint", "data_dir", "token_file", "ca")
+        for variable in ("JMP_ADMIN_ENDPOINT", "JMP_ADMIN_TOKEN_FILE", "JMP_ADMIN_CA"):
+            chosen(variable)  # click takes one that is empty for one that is not set
         access = Access(values.pop("namespace"), **{key: values.pop(key) for key in keys})
         for key in ("kubeconfig", "context"):
             if values.pop(key):
@@ -201,6 +205,28 @@ def ask_confirmation(question: str, *, interactive: bool) -> bool:
     return interactive and sys.stdin.isatty() and click.confirm(question, err=True)
 
 
+#: What `-o name` calls the kinds whose commands have another name.
+_RESOURCES: Final = {"policy": "exporteraccesspolicy"}
+
+
+def resource(kind: str, name: str) -> str:
+    """What `-o name` prints of an object of the command *kind*: ``client.jumpstarter.dev/NAME``."""
+    return f"{_RESOURCES.get(kind, kind)}.{GROUP}/{name}"
+
+
+def plain_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """NAME, also where it is written as `-o name` prints it. Raises click.BadParameter for an object of another kind."""
+    kind, slash, name = (value or "").partition("/")
+    if not slash:
+        return value
+    wanted = resource(ctx.command.name or "", "").partition("/")[0]
+    if kind != wanted or not name:
+        raise click.BadParameter(
+            f"'{value}' is none of this kind: expected NAME, or {wanted}/NAME", ctx, param
+        )
+    return name
+
+
 def name_argument(command: F) -> F:
     """The argument NAME: asked for on a terminal where it is left out, and never empty."""
 
@@ -209,17 +235,30 @@ def name_argument(command: F) -> F:
             value = click.prompt("Name", err=True)
         if value is None or not value.strip():
             raise click.MissingParameter(ctx=ctx, param=param)
-        return value
+        return plain_name(ctx, param, value) or value
 
     # Looked at after the options, of which --nointeractive is one: click takes those that are required first.
     return click.argument("name", required=False, metavar="NAME", callback=check)(command)
+
+
+def file_option(kinds: str) -> Callable[[F], F]:
+    """The option ``-f/--filename``, as parameter ``path``: a file of objects of these *kinds*."""
+    return click.option(
+        "-f",
+        "--filename",
+        "path",
+        required=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=f"YAML of kind {kinds}; - reads standard input.",
+    )
 
 
 def show(objects: Sequence[Mapping[str, Any]], kind: str, output: str | None, *, single: bool) -> bool:
     """Print *objects* as *output* says; False when it says nothing, and the caller prints a table."""
     if output == "name":
         for item in objects:
-            click.echo(f"{kind.lower()}.jumpstarter.dev/{item['metadata']['name']}")
+            click.echo(resource(kind.lower(), item["metadata"]["name"]))
     elif output is not None and single:
         click.echo(data(objects[0], output))
     elif output is not None:

@@ -11,6 +11,9 @@ _MANAGE = f"{_COMMANDS}.admin_manage"
 _CLUSTER = Command(f"{_MANAGE}:cluster", "For Kubernetes clusters only; a lab needs none.")
 
 ADMIN: dict[str, CommandSource] = {
+    "apply": Command(
+        f"{_COMMANDS}.admin_file:apply", "Create or change clients, exporters and policies from a file."
+    ),
     "create": Group(
         "Create clients, exporters and access policies",
         {

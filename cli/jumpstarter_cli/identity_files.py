@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from jumpstarter.config.loader import KeyPath, Node, Problems, describe
+from jumpstarter.config.loader import KeyPath, Node, Problems
 from jumpstarter.config.schema import INVALID, convert
 
-from .object_files import Metadata, check_place, problems_of, read_objects
+from .object_files import Metadata, check_place, kind_of, problems_of, read_objects
 
 KINDS: Final = ("Client", "Exporter")
 
 
 @dataclass(kw_only=True)
 class _Labelled(Metadata):
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] | None = None
 
 
 @dataclass(kw_only=True)
@@ -26,7 +26,7 @@ class _ClientSpec:
 
 @dataclass(kw_only=True)
 class _ExporterSpec(_ClientSpec):
-    enabled: bool = True
+    enabled: bool | None = None
 
 
 @dataclass(kw_only=True)
@@ -49,13 +49,16 @@ class _Exporter:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A client or an exporter to create; *kind* is ``client`` or ``exporter``, *origin* the place it was read from."""
+    """A client or an exporter; *kind* is ``client`` or ``exporter``, *origin* the place it was read from.
+
+    *labels*, *username* and *enabled* are None where the file does not say.
+    """
 
     kind: str
     name: str
-    labels: dict[str, str]
-    username: str
-    enabled: bool
+    labels: dict[str, str] | None
+    username: str | None
+    enabled: bool | None
     origin: str
 
 
@@ -67,16 +70,21 @@ def read_identities(path: Path, namespace: str) -> list[Wanted]:
     problems = problems_of(path)
     found: dict[Any, int] = {}
     objects = read_objects(path, KINDS, "object", problems)
-    wanted = [_wanted(node, where, namespace, found, problems) for node, where in objects]
+    wanted = [
+        read_identity(node, where, namespace, found, problems)
+        for node, where in objects
+        if kind_of(node, where, problems, KINDS) is not None
+    ]
     problems.raise_if_any()
     return [each for each in wanted if each is not None]
 
 
-def _wanted(
+def read_identity(
     node: Node, where: KeyPath, namespace: str, found: dict[Any, int], problems: Problems
 ) -> Wanted | None:
-    kind = _kind(node, where, problems)
-    read = convert(node, _Client if kind == "Client" else _Exporter, where, problems) if kind else INVALID
+    """The client or exporter that *node* is; None when something is wrong. *found* is as in `check_place`."""
+    kind = node.at(("kind",)).value
+    read = convert(node, _Client if kind == "Client" else _Exporter, where, problems)
     if read is INVALID:
         return None
     for problem in check_place(node, where, read.metadata, namespace, found, read.kind):
@@ -85,24 +93,7 @@ def _wanted(
         kind=read.kind.lower(),
         name=read.metadata.name,
         labels=read.metadata.labels,
-        username=read.spec.username or "",
-        enabled=getattr(read.spec, "enabled", True),
+        username=read.spec.username,
+        enabled=getattr(read.spec, "enabled", None),
         origin=f"{problems.file}:{node.at(('metadata', 'name')).line}",
     )
-
-
-def _kind(node: Node, where: KeyPath, problems: Problems) -> str | None:
-    kind = node.get("kind") if node.is_mapping else None
-    if kind is not None and kind.value in KINDS:
-        return str(kind.value)
-    expected = "expected Client or Exporter"
-    if kind is None:
-        told = f"missing; {expected}" if node.is_mapping else f"found {describe(node, where)}; {expected}"
-        problems.add(node, (*where, "kind"), told)
-    elif kind.value == "ExporterAccessPolicy":
-        problems.add(
-            kind, (*where, "kind"), f"{expected}; for policies there is 'jmp admin create policy -f FILE'"
-        )
-    else:
-        problems.add(kind, (*where, "kind"), f"found {describe(kind, where)}; {expected}")
-    return None

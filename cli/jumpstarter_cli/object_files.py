@@ -10,9 +10,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from jumpstarter.common.exceptions import FileNotFoundError
-from jumpstarter.config.loader import KeyPath, Node, Problems, display_path, parse_documents, read_file
+from jumpstarter.config.loader import (
+    KeyPath,
+    Node,
+    Problems,
+    describe,
+    display_path,
+    parse_documents,
+    read_file,
+)
 
 STANDARD_INPUT: Final = Path("-")
+#: The kind of access policies.
+POLICY: Final = "ExporterAccessPolicy"
 
 
 @dataclass(kw_only=True)
@@ -47,6 +57,22 @@ def read_objects(
     if not found and not problems:
         problems.add(1, (), f"the file is empty; expected an object of kind {' or '.join(kinds)}")
     return found
+
+
+def kind_of(node: Node, where: KeyPath, problems: Problems, kinds: Sequence[str]) -> str | None:
+    """The kind of an object, one of *kinds*; None, with a problem told, when it has another or none."""
+    kind = node.get("kind") if node.is_mapping else None
+    if kind is not None and kind.value in kinds:
+        return str(kind.value)
+    expected = f"expected {', '.join(kinds[:-1])} or {kinds[-1]}"
+    if kind is None:
+        told = f"missing; {expected}" if node.is_mapping else f"found {describe(node, where)}; {expected}"
+    elif kind.value == POLICY:
+        told = f"{expected}; for policies there is 'jmp admin create policy -f FILE', for all kinds 'jmp admin apply -f FILE'"
+    else:
+        told = f"found {describe(kind, where)}; {expected}"
+    problems.add(kind or node, (*where, "kind"), told)
+    return None
 
 
 def check_place(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from jumpstarter.common.printable import UNSEEN, printable, printable_line
@@ -18,13 +20,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 _NOT_ESCAPED = f"[{UNSEEN}]"
 
 
-def output_option(*formats: str) -> Callable[[F], F]:
-    """The ``-o/--output`` option with these formats, as parameter ``output``."""
-    help_text = (
-        'Output mode. Use "-o path" for shorter output (file/path).'
-        if formats == ("path",)
-        else 'Output mode. Use "-o name" for shorter output (resource/name).'
-    )
+def output_option(*formats: str, kinds: bool = False) -> Callable[[F], F]:
+    """The ``-o/--output`` option with these formats, as parameter ``output``; *kinds*: names come with the kind before them."""
+    short = "kind/name" if kinds else "names alone"
+    help_text = "How to print it."
+    if "path" in formats:
+        help_text = 'How to print it; "-o path": the path of the file alone.'
+    elif "name" in formats:
+        help_text = f'How to print it; "-o name": {short}.'
     return click.option("-o", "--output", type=click.Choice(formats), help=help_text)
 
 
@@ -71,16 +74,32 @@ def show_configs(
         click.echo(table(headings, rows))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+#: Characters of the last column that are shown at the least.
+_LEAST: Final = 12
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, fit: bool = False) -> str:
     """Left-aligned columns as wide as their content, or a line saying that there is nothing.
 
-    Nothing is cut: a script that reads a column must get the whole value whatever the terminal's width.
+    Nothing is cut: a script that reads a column must get the whole value. With *fit* the last column is, on a terminal that
+    is too narrow for it: lines that go on in the next one are hard to read.
     """
     lines = [list(headings), *([printable_line(cell) for cell in row] for row in rows)]
     if len(lines) == 1:
         return "No resources found."
+    if fit and sys.stdout.isatty():
+        _cut_last(lines, shutil.get_terminal_size().columns)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def _cut_last(lines: list[list[str]], width: int) -> None:
+    """Cut the last column of *lines*, so that they are no longer than *width*, if that leaves enough of it."""
+    before = sum(max(map(len, column)) + 2 for column in list(zip(*lines, strict=True))[:-1])
+    room = max(width - before, _LEAST)
+    for line in lines:
+        if len(line[-1]) > room:
+            line[-1] = f"{line[-1][: room - 3]}..."

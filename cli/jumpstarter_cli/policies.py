@@ -8,8 +8,9 @@ from jumpstarter.common.durations import format_duration
 from jumpstarter.common.selectors import Operator, Selector
 
 from .admin import API_VERSION
+from .object_files import POLICY
 
-KIND = "ExporterAccessPolicy"
+KIND = POLICY
 OPERATORS = {
     "In": Operator.IN,
     "NotIn": Operator.NOT_IN,
@@ -62,3 +63,11 @@ def _selector_data(text: str) -> dict[str, Any]:
 def names_nobody(policy: Any) -> bool:
     """Whether no client is let in by *policy*: it has no rule, or none that names a client."""
     return not any(rule.client_selectors for rule in policy.rules)
+
+
+def nobody_notice(policy: Any) -> str:
+    """What to tell of a *policy* that lets no client in; else ""."""
+    if not names_nobody(policy):
+        return ""
+    which = f"exporters with {policy.exporter_selector}" if policy.exporter_selector else "any exporter"
+    return f"Policy '{policy.name}' names no client: it lets nobody use {which}, unless another policy does"

@@ -114,17 +114,17 @@ def read_policies(path: Path, namespace: str) -> list[Any]:
     problems = problems_of(path)
     found: dict[Any, int] = {}
     objects = read_objects(path, (KIND,), "policy", problems)
-    policies = [_policy(node, where, namespace, found, problems) for node, where in objects]
+    policies = [read_policy(node, where, namespace, found, problems) for node, where in objects]
     problems.raise_if_any()
     return policies
 
 
-def _policy(node: Node, where: KeyPath, namespace: str, found: dict[Any, int], problems: Problems) -> Any:
-    """A policy for the wire. *found* are the lines of the ones before it, by name."""
+def read_policy(node: Node, where: KeyPath, namespace: str, found: dict[Any, int], problems: Problems) -> Any:
+    """A policy for the wire; None when something is wrong. *found* are the lines of the ones before it, by kind and name."""
     policy = convert(node, _Policy, where, problems)
     if policy is INVALID:
         return None
-    for problem in check_place(node, where, policy.metadata, namespace, found):
+    for problem in check_place(node, where, policy.metadata, namespace, found, KIND):
         problems.add(*problem)
     return _message(policy, namespace)
 

@@ -1,9 +1,10 @@
-"""`jmp admin create -f`: clients and exporters from files, in a lab."""
+"""`jmp admin create -f` and `jmp admin apply -f`: clients, exporters and policies from files, in a lab."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -131,3 +132,96 @@ def test_missing_file_and_missing_name_are_told(world: World) -> None:
     assert done.code != 0 and "object file 'no-such.yaml' does not exist" in done.err
     assert world.jmp("admin", "create", "-f").code == 2
     assert world.jmp("admin", "create", "--nothing").code == 2
+
+
+POLICY = (
+    HEAD + "kind: ExporterAccessPolicy\nmetadata:\n  name: {name}\nspec:\n  exporterSelector: board=none\n"
+    "  policies:\n    - priority: {priority}\n      from: [{{clientSelector: team=ci}}]\n"
+)
+
+
+def shown(world: World, kind: str, name: str) -> dict[str, Any]:
+    return yaml.safe_load(world.ok("admin", "get", kind, name, "-o", "yaml"))  # type: ignore[no-any-return]
+
+
+def test_file_is_applied_again_and_again(world: World) -> None:
+    text = "---\n".join(
+        (CLIENT.format(name="app-c"), EXPORTER.format(name="app-e"), POLICY.format(name="app-p", priority=1))
+    )
+    file = file_of(world, text)
+    objects = ('client "app-c"', 'exporter "app-e"', 'policy "app-p"')
+    for done in ("created", "unchanged"):
+        assert world.ok("admin", "apply", "-f", str(file)).splitlines() == [f"{x} {done}" for x in objects]
+    file = file_of(
+        world,
+        text.replace("team: ci}\n", "team: qa, site: oslo}\nspec: {username: who@else}\n", 1)
+        .replace("enabled: false", "enabled: true")
+        .replace("priority: 1", "priority: 2"),
+    )
+    assert world.ok("admin", "apply", "-f", str(file)).splitlines() == [f"{x} updated" for x in objects]
+    client = shown(world, "client", "app-c")
+    assert (client["metadata"]["labels"], client["spec"]) == (
+        {"team": "qa", "site": "oslo"},
+        {"username": "who@else"},
+    )
+    assert shown(world, "exporter", "app-e")["spec"]["enabled"] is True
+    assert shown(world, "policy", "app-p")["spec"]["policies"][0]["priority"] == 2
+    assert world.ok("admin", "apply", "-f", str(file), "-o", "name").splitlines() == [
+        "client.jumpstarter.dev/app-c",
+        "exporter.jumpstarter.dev/app-e",
+        "exporteraccesspolicy.jumpstarter.dev/app-p",
+    ]
+    for kind, name in (("client", "app-c"), ("exporter", "app-e"), ("policy", "app-p")):
+        world.ok("admin", "delete", kind, name)
+
+
+def test_what_a_file_leaves_out_stays(world: World) -> None:
+    world.ok(
+        "admin", "create", "exporter", "stays", "--label", "a=b", "--oidc-username", "x", "--nointeractive"
+    )
+    world.ok("admin", "disable", "exporter", "stays")
+    file = file_of(world, HEAD + "kind: Exporter\nmetadata: {name: stays}\n")
+    assert world.ok("admin", "apply", "-f", str(file)) == 'exporter "stays" unchanged\n'
+    exporter = shown(world, "exporter", "stays")
+    assert exporter["metadata"]["labels"] == {"a": "b"}
+    assert exporter["spec"] == {"username": "x", "enabled": False}
+    file_of(world, HEAD + "kind: Exporter\nmetadata: {name: stays, labels: {}}\nspec: {username: ''}\n")
+    assert world.ok("admin", "apply", "-f", str(file)) == 'exporter "stays" updated\n'
+    exporter = shown(world, "exporter", "stays")
+    assert ("labels" in exporter["metadata"], exporter["spec"]) == (False, {"enabled": False})
+
+
+def test_new_labels_count_at_once_and_the_lease_stays(world: World) -> None:
+    world.add_exporter("moves", "site=old")
+    process = world.run_exporter("moves")
+    lease = world.ok("create", "lease", "-l", "site=old", "--wait", "30", "-o", "name").strip()
+    waiting = world.start(
+        "jmp", "shell", "-l", "site=old", "--client", "anna", "--acquisition-timeout", "60", "--", "true"
+    )
+    file = file_of(world, HEAD + "kind: Exporter\nmetadata: {name: moves, labels: {site: new}}\n")
+    world.ok("admin", "apply", "-f", str(file))
+    assert waiting.wait() != 0
+    assert [(each["name"], each["exporter"]) for each in world.leases()] == [(lease, "moves")]
+    world.ok("delete", "lease", lease)
+    world.is_available("moves")
+    assert world.ok("shell", "-l", "site=new", "--", "j", "power", "on") == "ok\n"  # its token is valid still
+    process.end()
+
+
+def test_nothing_is_applied_when_something_is_wrong(world: World) -> None:
+    text = CLIENT.format(name="half") + "---\n" + POLICY.format(name="half", priority="high")
+    done = world.jmp("admin", "apply", "-f", str(file_of(world, text)))
+    assert done.code != 0 and "spec.policies[0].priority" in done.err
+    assert "half" not in names(world, "client")
+    done = world.jmp("admin", "apply", "-f", str(file_of(world, "kind: Lease\n")))
+    assert "expected Client, Exporter or ExporterAccessPolicy" in done.err
+
+
+def test_names_are_taken_as_they_are_printed(world: World) -> None:
+    world.ok("admin", "create", "client", "printed", "--nointeractive")
+    name = "client.jumpstarter.dev/printed"
+    assert name in world.ok("admin", "get", "clients", "-o", "name").splitlines()
+    assert world.ok("admin", "get", "client", name, "-o", "name").strip() == name
+    done = world.jmp("admin", "delete", "exporter", name)
+    assert done.code == 2 and "expected NAME, or exporter.jumpstarter.dev/NAME" in done.err
+    world.ok("admin", "delete", "client", name)

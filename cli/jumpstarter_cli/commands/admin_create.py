@@ -76,7 +76,7 @@ username_option = click.option("--oidc-username", help="Name under which an iden
 @insecure_option
 @username_option
 @nointeractive_option
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", kinds=True)
 def client(
     access: Access,
     name: str,
@@ -129,7 +129,7 @@ def client(
 @insecure_option
 @username_option
 @nointeractive_option
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", kinds=True)
 def exporter(
     access: Access,
     name: str,

@@ -12,8 +12,10 @@ from jumpstarter_cli.admin import (
     admin_options,
     administrator,
     ask_confirmation,
+    file_option,
     name_argument,
     no_cluster,
+    resource,
     show,
 )
 from jumpstarter_cli.config_target import STANDARD_OUTPUT, Target
@@ -48,7 +50,7 @@ def _delete_command(kind: str) -> click.Command:
             admin.DeleteIdentity(
                 lab_pb2.DeleteIdentityRequest(role=role_number(kind), namespace=access.namespace, name=name)
             )
-        click.echo(f"{kind}.jumpstarter.dev/{name}" if output == "name" else f'{kind} "{name}" deleted')
+        click.echo(resource(kind, name) if output == "name" else f'{kind} "{name}" deleted')
         question = f"Delete the {kind} configuration '{name}' on this machine?"
         if delete_config or (
             _config_of(kind).exists(name) and ask_confirmation(question, interactive=not nointeractive)
@@ -66,7 +68,7 @@ def _delete_command(kind: str) -> click.Command:
             "-d", "--delete", "delete_config", is_flag=True, help=f"Delete the {kind}'s config file, too."
         ),
         nointeractive_option,
-        output_option("name"),
+        output_option("name", kinds=True),
     )
 
 
@@ -112,66 +114,50 @@ delete_exporter = _delete_command("exporter")
 @click.command
 @name_argument
 @admin_options
-@output_option("name")
+@output_option("name", kinds=True)
 def delete_lease(access: Access, name: str, output: str | None) -> None:
     """End anyone's lease, now."""
     from jumpstarter_protocol import lab_pb2
 
     with administrator(access) as admin:
         admin.EndLease(lab_pb2.EndLeaseRequest(name=f"namespaces/{access.namespace}/leases/{name}"))
-    click.echo(f"lease.jumpstarter.dev/{name}" if output == "name" else f'lease "{name}" ended')
+    click.echo(resource("lease", name) if output == "name" else f'lease "{name}" ended')
 
 
 @click.command
 @name_argument
 @admin_options
-@output_option("name")
+@output_option("name", kinds=True)
 def delete_policy(access: Access, name: str, output: str | None) -> None:
     """Delete an access policy. Without any policy every client may lease every exporter."""
     from jumpstarter_protocol import lab_pb2
 
     with administrator(access) as admin:
         admin.DeletePolicy(lab_pb2.DeletePolicyRequest(namespace=access.namespace, name=name))
-    click.echo(
-        f"exporteraccesspolicy.jumpstarter.dev/{name}" if output == "name" else f'policy "{name}" deleted'
-    )
+    click.echo(resource("policy", name) if output == "name" else f'policy "{name}" deleted')
 
 
 @click.command
 @admin_options
-@click.option(
-    "-f",
-    "--filename",
-    "path",
-    required=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="YAML of kind ExporterAccessPolicy, as stock Jumpstarter has it; - reads standard input.",
-)
-@output_option("json", "yaml", "name")
+@file_option("ExporterAccessPolicy, as stock Jumpstarter has it")
+@output_option("json", "yaml", "name", kinds=True)
 def put_policy(access: Access, path: Path, output: str | None) -> None:
     """Create access policies, or replace those of the same name.
 
     As soon as there is one policy, clients may lease only what a policy allows.
     """
-    from jumpstarter_cli.policies import described_policy, names_nobody
+    from jumpstarter_cli.policies import described_policy, nobody_notice
     from jumpstarter_cli.policy_files import read_policies
 
     policies = read_policies(path, access.namespace)
     with administrator(access) as admin:
         put = [admin.PutPolicy(policy) for policy in policies]
-    for policy in filter(names_nobody, put):
-        note(
-            f"Policy '{policy.name}' names no client: it lets nobody use {_exporters_of(policy)}, unless another policy does"
-        )
+    for notice in filter(None, map(nobody_notice, put)):
+        note(notice)
     items = [described_policy(policy) for policy in put]
     if not show(items, "ExporterAccessPolicy", output, single=len(items) == 1):
         for item in items:
             click.echo(f'policy "{item["metadata"]["name"]}" in force')
-
-
-def _exporters_of(policy: Any) -> str:
-    return f"exporters with {policy.exporter_selector}" if policy.exporter_selector else "any exporter"
 
 
 @click.command
@@ -179,7 +165,7 @@ def _exporters_of(policy: Any) -> str:
 @admin_options
 @save_option
 @out_option
-@output_option("name")
+@output_option("name", kinds=True)
 def rotate_client(access: Access, name: str, save: bool, out: Path | None, output: str | None) -> None:
     """Give a client a new token; those before it are revoked.
 
@@ -193,7 +179,7 @@ def rotate_client(access: Access, name: str, save: bool, out: Path | None, outpu
 @admin_options
 @save_option
 @out_option
-@output_option("name")
+@output_option("name", kinds=True)
 def rotate_exporter(access: Access, name: str, save: bool, out: Path | None, output: str | None) -> None:
     """Give an exporter a new token; those before it are revoked.
 
@@ -222,7 +208,7 @@ def _rotate(kind: str, access: Access, name: str, save: bool, out: Path | None, 
         )
         note(f'Token rotated for {kind} "{name}"')
     elif output == "name":
-        click.echo(f"{kind}.jumpstarter.dev/{name}")
+        click.echo(resource(kind, name))
     else:
         click.echo(f'Token rotated for {kind} "{name}"')
     if config is None and output is None and not shown:
