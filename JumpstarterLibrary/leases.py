@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from jumpstarter.common.choices import refuse_empty
 from jumpstarter.common.exceptions import JumpstarterException, LeaseError
 from jumpstarter.common.interrupts import Shield
 from robot.api import logger
@@ -26,7 +27,10 @@ from .selection import Created, Request
 
 @dataclass(frozen=True)
 class LeaseInfo:
-    """What `Get Lease` returns: *status* is In-Use, Waiting, or why the lease has ended; times are local."""
+    """What `Get Lease` returns: *status* is Waiting, Scheduled, In-Use or Ended; times are local.
+
+    *reason* is why it waits or has ended, in the words of every message about it; empty for one that is in use.
+    """
 
     name: str
     exporter: str
@@ -37,6 +41,7 @@ class LeaseInfo:
     begin: datetime | None
     end: datetime | None
     tags: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
 
 
 @dataclass
@@ -144,7 +149,10 @@ class LeaseKeywords:
 
     @keyword(name="Get Lease")
     def get_lease(self, lease: str | None = None, *, client: str | None = None) -> LeaseInfo:
-        """Return a lease: ``name``, ``exporter``, ``client``, ``selector``, ``status``, ``duration``, ``begin``, ``end``.
+        """Return what a lease is, and what it does.
+
+        It has ``name``, ``exporter``, ``client``, ``selector``, ``status``, ``reason``, ``duration``, ``begin``, ``end``
+        and ``tags``. The status is Waiting, Scheduled, In-Use or Ended; the reason says why it waits or has ended.
 
         Args:
             lease: Name of the lease; without it, the one that `Create Lease` made last, else the one that
@@ -154,6 +162,7 @@ class LeaseKeywords:
         from jumpstarter.connection.controller import controller
         from jumpstarter.utils.env import lease_of_environment
 
+        refuse_empty({"lease=": lease, "client=": client})
         name = lease or (self.names[-1] if self._held else lease_of_environment())
         if not name:
             raise LeaseError("which lease? There is none of `Create Lease`, and JMP_LEASE is not set")
@@ -165,6 +174,7 @@ class LeaseKeywords:
         info = _info(found)
         logger.info(
             f"Lease {info.name} of {info.client}: {info.status}, exporter {info.exporter or 'none yet'}"
+            + (f" ({info.reason})" if info.reason else "")
         )
         return info
 
@@ -175,16 +185,15 @@ class LeaseKeywords:
 
 
 def _info(lease: Any) -> LeaseInfo:
-    if lease.failure is not None:
-        status = lease.failure
-    else:
-        status = "In-Use" if lease.ready else "Waiting"
+    from jumpstarter.client.states import lease_reason, lease_state
+
     return LeaseInfo(
         name=lease.name,
         exporter=lease.exporter,
         client=lease.client,
         selector=lease.selector,
-        status=status,
+        status=lease_state(lease),
+        reason=lease_reason(lease),
         duration=lease.duration,
         begin=_local(lease.effective_begin_time or lease.begin_time),
         end=_local(lease.ends_at),

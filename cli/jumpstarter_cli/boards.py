@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from jumpstarter.common.enums import ExporterStatus
+from jumpstarter.client.states import exporter_state, with_disabled
 
 from .leases import time_text
 
@@ -14,17 +14,6 @@ if TYPE_CHECKING:
     from jumpstarter.client.lab import Exporter, Lease
 
 HEADINGS: Final = ("NAME", "STATUS", "HOLDER", "UNTIL", "LABELS")
-
-#: What an exporter does, in the words of every table. The same word stands for the same state of a lease.
-_STATUS: Final = {
-    ExporterStatus.OFFLINE: "Offline",
-    ExporterStatus.AVAILABLE: "Available",
-    ExporterStatus.BEFORE_LEASE_HOOK: "Preparing",
-    ExporterStatus.LEASE_READY: "In-Use",
-    ExporterStatus.AFTER_LEASE_HOOK: "Cleaning",
-    ExporterStatus.BEFORE_LEASE_HOOK_FAILED: "Failed",
-    ExporterStatus.AFTER_LEASE_HOOK_FAILED: "Failed",
-}
 
 
 @dataclass(frozen=True)
@@ -35,16 +24,17 @@ class Board:
     lease: Lease | None
 
     @property
+    def state(self) -> str:
+        """What it does, in one word of `jumpstarter.client.states`."""
+        each = self.exporter
+        return exporter_state(
+            each.status, online=each.online, enabled=each.enabled, leased=self.lease is not None
+        )
+
+    @property
     def status(self) -> str:
-        """Available, In-Use, Preparing, Cleaning, Failed, Offline or Disabled."""
-        if not self.exporter.online:
-            return "Offline"
-        if self.lease is not None:
-            told = _STATUS.get(self.exporter.status, "In-Use")
-            return "In-Use" if told == "Available" else told
-        if self.exporter.enabled is False:
-            return "Disabled"
-        return _STATUS.get(self.exporter.status, "Available")
+        """The same for a column of a table, which tells of one that is disabled, too."""
+        return with_disabled(self.state, self.exporter.enabled)
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -60,7 +50,7 @@ class Board:
         """The same for machines."""
         lease = self.lease
         return {
-            "state": self.status,
+            "state": self.state,
             "holder": None if lease is None else lease.client,
             "until": None if lease is None else time_text(lease.ends_at),
         }

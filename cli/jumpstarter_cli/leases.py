@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from jumpstarter.client.states import lease_reason, lease_state, shown_lease_state
 from jumpstarter.common.durations import format_duration
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def lease_data(lease: Lease) -> dict[str, Any]:
         "end_time": time_text(lease.end_time),
         "effective_end_time": time_text(lease.effective_end_time),
         "expires_at": time_text(lease.ends_at),
-        "status": state(lease),
+        "status": lease_state(lease),
+        "reason": lease_reason(lease) or None,
         "client": lease.client,
         "exporter": lease.exporter,
         "conditions": [
@@ -60,27 +62,6 @@ def time_text(value: datetime | None) -> str | None:
 def local_text(value: datetime | None) -> str:
     """A time for people: local, to the second."""
     return "" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def state(lease: Lease) -> str:
-    """What a lease is doing, in one word or two."""
-    if lease.failure is not None:
-        return end_reason(lease) or "Ended"
-    if lease.ready:
-        return "In-Use"
-    pending = lease.condition("Pending")
-    if pending is not None and pending.reason:
-        return f"Waiting ({pending.reason})"
-    return "Scheduled" if lease.begin_time is not None else "Waiting"
-
-
-def end_reason(lease: Lease) -> str:
-    """The reason of the condition that counts now."""
-    for kind in ("Unsatisfiable", "Invalid", "Ready", "Pending"):
-        condition = lease.condition(kind)
-        if condition is not None and (condition.status == "True" or kind == "Ready"):
-            return condition.reason
-    return ""
 
 
 def remaining_text(lease: Lease) -> str:
@@ -124,7 +105,7 @@ def lease_row(lease: Lease) -> tuple[str, ...]:
         lease.client,
         lease.exporter or lease.exporter_name,
         "" if lease.selector == "<none>" else lease.selector,
-        state(lease),
+        shown_lease_state(lease),
         format_duration(lease.duration),
         local_text(lease.effective_begin_time or lease.begin_time),
         local_text(lease.ends_at),

@@ -164,7 +164,7 @@ def test_exporters_with_everything(clean: World) -> None:
     text = clean.ok("get", "exporters", "--with", "leases,online", "--with", "status")
     rows = {line.split()[0]: line for line in text.splitlines()}
     assert rows["NAME"].split()[:5] == ["NAME", "ONLINE", "STATUS", "LABELS", "LEASED"]
-    assert re.search(r"yes +LEASE_READY +kind=board,vendor=acme +anna +In-Use +\d{4}-", rows["board"])
+    assert re.search(r"yes +In-Use +kind=board,vendor=acme +anna +In-Use +\d{4}-", rows["board"])
     assert re.search(r"no +\w+ +kind=other,vendor=acme +Offline", rows["other"])
     items = json.loads(clean.ok("get", "exporters", "--with", "leases", "-l", "kind=board", "-o", "json"))[
         "exporters"

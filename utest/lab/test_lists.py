@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 import yaml
 
@@ -57,6 +58,35 @@ def test_boards_are_told_with_status_holder_and_end(world: World, lease: str) ->
 def test_offline_board_is_not_available_in_any_column(world: World, boards: None) -> None:
     line = rows(world.ok("get", "exporters", "--with", "leases,online,status"))["off"]
     assert "Available" not in line
+
+
+def seen_on_terminal(world: World, columns: int, *args: str) -> list[str]:
+    child = pexpect.spawn(
+        "jmp", list(args), env=world.environment(), encoding="utf-8", timeout=60, dimensions=(50, columns)
+    )
+    try:
+        return child.read().splitlines()  # type: ignore[no-any-return]
+    finally:
+        child.close()
+
+
+def test_thirty_boards_are_told_on_any_terminal(world: World, boards: None) -> None:
+    labels = {"kind": "shelf", "vendor": "a-vendor-with-a-long-name", "model": "a-model-with-a-long-name"}
+    head = {"apiVersion": "jumpstarter.dev/v1alpha1", "kind": "Exporter"}
+    items = [{**head, "metadata": {"name": f"shelf-{n:02}", "labels": labels}} for n in range(30)]
+    path = world.home / "shelf.yaml"
+    path.write_text(yaml.safe_dump({"kind": "List", "items": items}))
+    assert len(world.ok("admin", "apply", "-f", str(path)).splitlines()) == 30
+    command = ("get", "exporters", "-l", "kind=shelf")
+    piped = world.ok(*command).splitlines()
+    assert len(piped) == 31
+    assert piped[1].split() == ["shelf-00", "Offline", ",".join(f"{k}={labels[k]}" for k in sorted(labels))]
+    narrow = seen_on_terminal(world, 60, *command)
+    assert len(narrow) == 31 and max(map(len, narrow)) <= 60
+    assert narrow[1].endswith("...")
+    assert seen_on_terminal(world, 200, *command) == piped
+    assert seen_on_terminal(world, 60, *command, "-o", "wide")[1] == piped[1]
+    assert world.ok("get", "exporters", "-l", "kind=none") == "No resources found.\n"
 
 
 def test_exporters_are_shown_by_name(world: World, boards: None) -> None:

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from jumpstarter_cli.admin import API_VERSION, Access, admin_options, administrator, age, show, show_table
-from jumpstarter_cli.identities import KINDS, described, moment, role_number, status_name
-from jumpstarter_cli.leases import end_reason, lease_data
+from jumpstarter_cli.admin import (
+    API_VERSION,
+    Access,
+    admin_options,
+    administrator,
+    age,
+    plain_name,
+    resource,
+    show,
+    show_table,
+)
+from jumpstarter_cli.identities import KINDS, described, moment, role_number
+from jumpstarter_cli.leases import lease_data
 from jumpstarter_cli.output import data, output_option, table
 
-optional_name = click.argument("name", required=False)
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from jumpstarter.client.lab import Lease
+
+optional_name = click.argument("name", required=False, callback=plain_name)
 
 
 @click.command
 @optional_name
 @admin_options
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", kinds=True)
 def client(access: Access, name: str | None, output: str | None) -> None:
     """Display clients."""
     found = _identities(access, "client", name)
@@ -30,10 +45,11 @@ def client(access: Access, name: str | None, output: str | None) -> None:
 @optional_name
 @admin_options
 @click.option("-d", "--devices", is_flag=True, help="Display the devices hosted by the exporter(s)")
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", kinds=True)
 def exporter(access: Access, name: str | None, devices: bool, output: str | None) -> None:
     """Display exporters."""
     found = _identities(access, "exporter", name)
+    leased = {lease.exporter for lease in _leases(access) if lease.ready} if output is None else set()
     endpoint = access.address()
     items = [described(identity, "exporter", endpoint) for identity in found]
     if show(items, KINDS["exporter"], output, single=name is not None):
@@ -42,7 +58,14 @@ def exporter(access: Access, name: str | None, devices: bool, output: str | None
     if devices:
         headings = ("NAME", "STATUS", "ENDPOINT", "AGE", "LABELS", "UUID")
         rows = [
-            (e.name, _shown_status(e), endpoint, age(moment(e, "created")), _labels(d.labels), d.uuid)
+            (
+                e.name,
+                _shown_status(e, leased),
+                endpoint,
+                age(moment(e, "created")),
+                _labels(d.labels),
+                d.uuid,
+            )
             for e in found
             for d in e.devices
         ]
@@ -51,7 +74,7 @@ def exporter(access: Access, name: str | None, devices: bool, output: str | None
         rows = [
             (
                 e.name,
-                _shown_status(e),
+                _shown_status(e, leased),
                 endpoint,
                 str(len(e.devices)),
                 age(moment(e, "created")),
@@ -72,9 +95,17 @@ def _identities(access: Access, kind: str, name: str | None) -> list[Any]:
         return list(admin.ListIdentities(request).identities)
 
 
-def _shown_status(exporter: Any) -> str:
-    name = status_name(exporter)
-    return name if exporter.enabled else f"{name},Disabled"
+def _shown_status(exporter: Any, leased: Collection[str]) -> str:
+    from jumpstarter.client.states import exporter_state, with_disabled
+    from jumpstarter.common.enums import ExporterStatus
+
+    state = exporter_state(
+        ExporterStatus.from_proto(exporter.status),
+        online=exporter.online,
+        enabled=exporter.enabled,
+        leased=exporter.name in leased,
+    )
+    return with_disabled(state, exporter.enabled)
 
 
 def _labels(labels: Any) -> str:
@@ -85,21 +116,16 @@ def _labels(labels: Any) -> str:
 @optional_name
 @admin_options
 @click.option("-a", "--all", "all_", is_flag=True, help="Show ended leases, too.")
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", kinds=True)
 def lease(access: Access, name: str | None, all_: bool, output: str | None) -> None:
     """Display leases of all clients."""
-    from jumpstarter.client.lab import Lease
+    from jumpstarter.client.states import lease_cause, lease_state
     from jumpstarter.common.durations import format_duration
-    from jumpstarter_protocol import lab_pb2
 
-    with administrator(access) as admin:
-        request = lab_pb2.AdminListLeasesRequest(
-            namespace=access.namespace, name=name or "", include_ended=all_ or name is not None
-        )
-        found = [Lease.from_proto(item) for item in admin.ListLeases(request).leases]
+    found = _leases(access, name, ended=all_ or name is not None)
     if output == "name":
         for each in found:
-            click.echo(f"lease.jumpstarter.dev/{each.name}")
+            click.echo(resource("lease", each.name))
     elif output is not None and name is not None:
         click.echo(data(lease_data(found[0]), output))
     elif output is not None:
@@ -114,14 +140,25 @@ def lease(access: Access, name: str | None, all_: bool, output: str | None) -> N
                 each.selector or each.exporter_name,
                 each.exporter,
                 format_duration(each.duration),
-                "Ended" if each.failure else "InProgress",
-                end_reason(each),
+                lease_state(each),
+                lease_cause(each),
                 _local(each.effective_begin_time or each.begin_time),
                 _local(each.ends_at),
             )
             for each in found
         ]
         show_table(headings, rows, access.namespace)
+
+
+def _leases(access: Access, name: str | None = None, *, ended: bool = False) -> list[Lease]:
+    from jumpstarter.client.lab import Lease
+    from jumpstarter_protocol import lab_pb2
+
+    with administrator(access) as admin:
+        request = lab_pb2.AdminListLeasesRequest(
+            namespace=access.namespace, name=name or "", include_ended=ended
+        )
+        return [Lease.from_proto(item) for item in admin.ListLeases(request).leases]
 
 
 def _local(value: Any) -> str:
@@ -131,7 +168,7 @@ def _local(value: Any) -> str:
 @click.command
 @optional_name
 @admin_options
-@output_option("json", "yaml", "name")
+@output_option("json", "yaml", "name", kinds=True)
 def policy(access: Access, name: str | None, output: str | None) -> None:
     """Display access policies."""
     from jumpstarter_protocol import lab_pb2

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from jumpstarter.client.states import shown_lease_state
 
 from jumpstarter_cli.boards import HEADINGS, Board
 from jumpstarter_cli.lab import client_options, lab_of, selector_option
 from jumpstarter_cli.lab_names import complete_exporter
-from jumpstarter_cli.leases import exporter_data, lease_data, local_text, state
+from jumpstarter_cli.leases import exporter_data, lease_data, local_text
+from jumpstarter_cli.logs import note
 from jumpstarter_cli.output import data, output_option, table
 from jumpstarter_cli.watching import follow, named
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-    from jumpstarter.client.lab import Exporter
 
 COLUMNS: Final = ("leases", "online", "status")
 
@@ -50,7 +51,7 @@ def _columns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
     metavar="[leases|online|status]",
     callback=_columns,
     shell_complete=complete_columns,
-    help="Show these columns, as stock Jumpstarter does. Several with commas, or several times.",
+    help="Show these columns. Several with commas, or several times.",
 )
 @click.option("-w", "--watch", is_flag=True, help="Go on, and print what changes, until Ctrl+C.")
 @click.option("--show-hidden-labels", is_flag=True, help="Show labels that the lab hides.")
@@ -77,11 +78,14 @@ def exporters(
     NAMES are those of exporters to show; without them, all are.
     """
     with lab_of(client, client_config) as (lab, _):
+        hidden = 0
 
         def boards() -> list[Board]:
+            nonlocal hidden
             listed = lab.list_exporters(selector, show_hidden_labels=show_hidden_labels)
             leases = {lease.exporter: lease for lease in lab.list_leases() if lease.ready}
             found = [each for each in listed if allow_disabled or names or each.enabled is not False]
+            hidden = len(listed) - len(found)
             return named(
                 [Board(each, leases.get(each.name)) for each in found],
                 names,
@@ -100,7 +104,14 @@ def exporters(
     elif columns:
         click.echo(table(_headings(columns), [_row(board, columns) for board in found]))
     else:
-        click.echo(table(HEADINGS, [board.row for board in found]))
+        click.echo(table(HEADINGS, [board.row for board in found], fit=output is None))
+    if hidden and output in (None, "wide"):
+        note(_hidden_notice(hidden))
+
+
+def _hidden_notice(count: int) -> str:
+    told = "1 disabled exporter is" if count == 1 else f"{count} disabled exporters are"
+    return f"{told} not shown: see --allow-disabled"
 
 
 def _headings(columns: frozenset[str]) -> tuple[str, ...]:
@@ -119,20 +130,15 @@ def _row(board: Board, columns: frozenset[str]) -> tuple[str, ...]:
     if "online" in columns:
         row.append("yes" if exporter.online else "no")
     if "status" in columns:
-        row.append(_status(exporter))
+        row.append(board.status)
     row.append(",".join(f"{key}={value}" for key, value in sorted(exporter.labels.items())))
     if "leases" in columns:
         row += (
             ("", board.status, "")
             if lease is None
-            else (lease.client, state(lease), local_text(lease.ends_at))
+            else (lease.client, shown_lease_state(lease), local_text(lease.ends_at))
         )
     return tuple(row)
-
-
-def _status(exporter: Exporter) -> str:
-    name = str(exporter.status)
-    return name if exporter.enabled is not False else f"{name} (disabled)"
 
 
 def _data(board: Board, columns: frozenset[str]) -> dict[str, Any]:

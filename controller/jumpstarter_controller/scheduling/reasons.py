@@ -78,7 +78,11 @@ def explain_wait(mask: int, boards: Boards) -> tuple[Reason, str]:
     """Why none of the exporters of *mask*, which the client may have, can be granted now."""
     online = mask & boards.online
     if not online:
-        return Reason.OFFLINE, f"none of {_those(mask, boards)} is online"
+        those = _those(mask, boards)
+        return (
+            Reason.OFFLINE,
+            f"{those} is offline" if mask.bit_count() == 1 else f"none of {those} is online",
+        )
     away = mask & ~boards.online
     offline = f"; offline: {_those(away, boards)}" if away else ""
     idle = online & ~boards.held
