@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
-from jumpstarter.common.exceptions import ArgumentError, ConnectionError
+from jumpstarter.common.exceptions import ArgumentError
 
 
 @contextmanager
@@ -22,18 +22,19 @@ def direct_session(address: str, *, insecure: bool, passphrase: str | None, all_
     """
     from jumpstarter.client.logs import follow
     from jumpstarter.client.transport import ExporterStub
+    from jumpstarter.common.errors import reached_at
     from jumpstarter.common.grpc import exporter_channel
     from jumpstarter.connection.readiness import WAITING, wait_until_ready
     from jumpstarter.utils.env import tcp_options
 
     how = {**tcp_options(), "insecure": insecure, "passphrase": passphrase}
-    with exporter_channel(address, **how) as channel, ExitStack() as stack:
+    with reached_at(address), exporter_channel(address, **how) as channel, ExitStack() as stack:
         stub = ExporterStub(channel)
-        waiting = _status(stub, address).status in WAITING
+        waiting = _status(stub).status in WAITING
         if all_logs:
             stack.enter_context(follow(stub, show_all=True))
         with follow(stub, show_all=False) if waiting and not all_logs else nullcontext():
-            warning = wait_until_ready(lambda: _status(stub, address))
+            warning = wait_until_ready(lambda: _status(stub))
         yield warning
 
 
@@ -50,7 +51,7 @@ def parse_address(text: str) -> str:
     return text
 
 
-def _status(stub: Any, address: str) -> Any:
+def _status(stub: Any) -> Any:
     """The exporter's GetStatusResponse."""
     import grpc
     from jumpstarter.common.errors import connection_error
@@ -59,4 +60,4 @@ def _status(stub: Any, address: str) -> Any:
     try:
         return status_of(stub)
     except grpc.RpcError as error:
-        raise ConnectionError(f"exporter {address}: {connection_error(error).message}") from None
+        raise connection_error(error) from None

@@ -37,14 +37,9 @@ class DriverGroup(click.Group):
     def connected(self, ctx: click.Context) -> click.Group:
         """The command group of the root driver; the connection closes with the root context."""
         if self._commands is None:
-            from jumpstarter.common.exceptions import ConnectionError
-            from jumpstarter.utils.env import env, exporter_host
+            from jumpstarter.utils.env import env
 
-            try:
-                client = ctx.find_root().with_resource(env())
-            except ConnectionError as error:
-                raise type(error)(f"{exporter_host()}: {error.message}") from None
-            self._commands = _commands_of(client)
+            self._commands = _commands_of(ctx.find_root().with_resource(env()))
         return self._commands
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -117,17 +117,22 @@ def _connected(selector: str, say: Callable[[str], None]) -> Generator[Any]:
     from jumpstarter.utils.env import exporter_host, lease_of_environment
 
     config = None if "JUMPSTARTER_HOST" in os.environ else lab_client()
-    if config is None or not (selector or lease_of_environment() or not _has_local_exporter()):
+    if config is None or not (selector or lease_of_environment() or _local_exporter() is None):
         exporter_host()  # A test of hardware must not pass on the simulated board for want of a shell.
         _check_labels(selector)
+        if (running := _local_exporter()) is not None and "JUMPSTARTER_HOST" not in os.environ:
+            say(f"Using the exporter of 'jmp local start': {running.name}")
         with connect() as client:
             yield client
         return
     from jumpstarter.connection.lease import LeaseRequest, client_of, lease
 
     request = LeaseRequest(selector=selector, lease=lease_of_environment(), adopt=True)
-    with lease(config, request, progress=say, notify=say) as leased, client_of(leased) as client:
-        yield client
+    with lease(config, request, progress=say, notify=say) as leased:
+        named = ", which JMP_LEASE names" if leased.name == lease_of_environment() else ""
+        say(f"Using {leased.exporter.name}: lease {leased.name} of {config.metadata.name}{named}")
+        with client_of(leased) as client:
+            yield client
 
 
 def _check_labels(selector: str) -> None:
@@ -136,7 +141,6 @@ def _check_labels(selector: str) -> None:
     Whoever leased the exporter of a shell has chosen it.
     """
     from jumpstarter.common.choices import check_labels
-    from jumpstarter.common.local import running_exporter
     from jumpstarter.utils.env import ExporterMetadata, lease_of_environment
 
     if not selector:
@@ -145,11 +149,11 @@ def _check_labels(selector: str) -> None:
         labels = ExporterMetadata.from_env().labels
         if labels and not lease_of_environment():
             check_labels(selector, labels, "the exporter of the surrounding shell")
-    elif (running := running_exporter()) is not None:
+    elif (running := _local_exporter()) is not None:
         check_labels(selector, running.labels, "the exporter of 'jmp local start'")
 
 
-def _has_local_exporter() -> bool:
+def _local_exporter() -> Any:
     from jumpstarter.common.local import running_exporter
 
-    return running_exporter() is not None
+    return running_exporter()

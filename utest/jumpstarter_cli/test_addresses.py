@@ -195,3 +195,38 @@ def test_dead_proxy_is_mentioned_without_its_password(cli: Cli) -> None:
     told = asked(cli, "lab.example.com:8082", env=proxy)
     assert "https_proxy=http://127.0.0.1:1 is used" in told
     assert "secret" not in told
+
+
+def direct(cli: Cli, port: int, *options: str) -> str:
+    result = cli.jmp("shell", "--tls-grpc", f"127.0.0.1:{port}", *options, "--", "j", "power", "on")
+    assert result.code == 1, result
+    assert result.error.startswith(f"Error: 127.0.0.1:{port}: "), result
+    assert len(result.error.splitlines()) == 1
+    return result.error
+
+
+def test_exporter_in_direct_mode_that_does_not_run_is_told_with_its_address(cli: Cli) -> None:
+    told = "nothing listens there (check host and port, and that the exporter runs"
+    assert told in direct(cli, 1, "--tls-grpc-insecure")
+    assert told in direct(cli, 1)
+    for variables in ({}, {"JMP_GRPC_INSECURE": "1"}):
+        result = cli.j("power", "on", env={"JUMPSTARTER_HOST": "127.0.0.1:1", **variables})
+        assert (result.code, result.error.count("127.0.0.1:1")) == (1, 1)
+        assert told in result.error
+
+
+def test_exporter_in_direct_mode_without_tls_is_told_with_its_address(cli: Cli) -> None:
+    with listening(plain) as port:
+        assert "does not speak TLS (the exporter may serve without TLS" in direct(cli, port)
+
+
+def test_exporter_in_direct_mode_that_is_no_exporter_is_told_with_its_address(cli: Cli) -> None:
+    with listening(plain) as port:
+        assert "exporter" in direct(cli, port, "--tls-grpc-insecure")
+
+
+def test_exporter_in_direct_mode_of_another_authority_is_told_with_its_address(cli: Cli) -> None:
+    now = datetime.now(UTC)
+    path, _ = certificate(str(cli.home), ["localhost"], now - timedelta(1), now + timedelta(1))
+    with listening(tls(path)) as port:
+        assert "not trusted here (name its certificate authority with JMP_GRPC_CA)" in direct(cli, port)

@@ -61,7 +61,19 @@ def test_empty_choice_is_wrong_usage(cli: Cli, command: tuple[str, ...]) -> None
     assert ". Try 'jmp" in result.error
 
 
-@pytest.mark.parametrize("variable", ["JMP_LEASE", "JUMPSTARTER_HOST", "JMP_CLIENT", "JMP_CLIENT_CONFIG"])
+CHOOSING = (
+    "JMP_LEASE",
+    "JUMPSTARTER_HOST",
+    "JMP_CLIENT",
+    "JMP_CLIENT_CONFIG",
+    "JMP_ENDPOINT",
+    "JMP_NAMESPACE",
+    "JMP_NAME",
+    "JMP_CLIENT_CONFIG_HOME",
+)
+
+
+@pytest.mark.parametrize("variable", CHOOSING)
 @pytest.mark.parametrize("value", ["", "  "])
 def test_empty_variable_that_chooses_is_wrong_usage(cli: Cli, variable: str, value: str) -> None:
     result = cli.jmp("shell", *POWER, env={variable: value})
@@ -257,3 +269,67 @@ def test_python_refuses_an_empty_choice(argument: str) -> None:
 
     with pytest.raises(ArgumentError, match=f"{argument} is empty"), connect(**{argument: ""}):
         pass
+
+
+def write_client(cli: Cli, alias: str, more: str = "endpoint: 127.0.0.1:1\ntoken: t\n") -> Path:
+    path = cli.home / "config" / "jumpstarter" / "clients" / f"{alias}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = "apiVersion: jumpstarter.dev/v1alpha1\nkind: ClientConfig\n"
+    path.write_text(f"{head}metadata: {{name: {alias}, namespace: lab}}\n{more}")
+    return path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("shell", *POWER),
+        ("shell", "-l", "a=b", *POWER),
+        ("get", "exporters"),
+        ("create", "lease", "-l", "a=b"),
+        ("auth", "status"),
+        ("info",),
+    ],
+    ids=" ".join,
+)
+def test_clients_of_which_none_is_current_are_listed(cli: Cli, command: tuple[str, ...]) -> None:
+    write_client(cli, "alice")
+    write_client(cli, "bob")
+    result = cli.jmp(*command)
+    assert (result.code, result.out) == (1, "")
+    assert (
+        "no client is the current one, and there are these: alice, bob; name one with --client"
+        in result.error
+    )
+
+
+def test_local_exporter_needs_no_client(cli: Cli) -> None:
+    write_client(cli, "alice")
+    assert cli.ok("jmp", "shell", "--exporter", "simulated", *POWER) == "ok\n"
+
+
+def test_client_by_two_names_is_wrong_usage(cli: Cli) -> None:
+    write_client(cli, "alice")
+    path = write_client(cli, "bob")
+    for command in (("shell", *POWER), ("get", "leases"), ("create", "lease", "-l", "a=b")):
+        at = command.index("--") if "--" in command else len(command)
+        result = cli.jmp(*command[:at], "--client", "alice", "--client-config", str(path), *command[at:])
+        assert result.code == 2, result
+        assert "alice" in result.error and str(path) in result.error
+
+
+def test_client_without_its_token_is_no_reason_for_a_simulated_board(cli: Cli) -> None:
+    """As in the run of a fork, which gets no secrets."""
+    lab = {"JMP_ENDPOINT": "127.0.0.1:1", "JMP_NAMESPACE": "lab", "JMP_NAME": "ci"}
+    result = cli.jmp("shell", *POWER, env={**lab, "JMP_TOKEN": ""})
+    assert (result.code, result.out) == (2, "")
+    assert result.error == "Error: JMP_TOKEN is set, but empty: set it to what is meant, or unset it"
+    result = cli.jmp("shell", *POWER, env=lab)
+    assert (result.code, result.out) == (1, "")
+    assert "token not set" in result.error
+
+
+@pytest.mark.parametrize("variable", ["ENDPOINT", "TOKEN", "TOKEN_FILE", "CA"])
+def test_empty_variable_of_an_administrator_is_wrong_usage(cli: Cli, variable: str) -> None:
+    result = cli.jmp("admin", "get", "clients", env={f"JMP_ADMIN_{variable}": ""})
+    assert (result.code, result.out) == (2, "")
+    assert f"JMP_ADMIN_{variable} is set, but empty" in result.error

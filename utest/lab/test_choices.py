@@ -106,3 +106,37 @@ def test_lease_that_is_set_in_a_shell_is_the_one_for_the_next(world: World) -> N
     inner = f"JMP_LEASE={name} jmp shell -- sh -c 'echo $JMP_EXPORTER'"
     done = world.jmp("shell", "-n", "left", "--", "sh", "-c", inner)
     assert (done.code, done.out) == (0, "right\n")
+
+
+PYTEST = """
+from jumpstarter_testing.pytest import JumpstarterTest
+
+class TestBoard(JumpstarterTest):
+    {selector}
+    def test_board(self, client):
+        client.power.on()
+"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "named"),
+    [
+        ("", True),
+        ("selector = 'side=left'", True),
+        ("selector = 'side=left'", False),
+        ("selector = 'side=right'", False),
+    ],
+)
+def test_pytest_says_which_board_and_lease_it_uses(world: World, selector: str, named: bool) -> None:
+    name = lease(world, "left")
+    (world.home / "test_told.py").write_text(PYTEST.format(selector=selector))
+    run = world.start(
+        "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(world.home / "test_told.py"),
+        env={"JMP_LEASE": name} if named else {},
+    )  # fmt: skip
+    assert run.wait() == 0, run.text()
+    if "right" in selector:
+        assert "Using right: lease " in run.text() and name not in run.text()
+        return
+    told = f"Using left: lease {name} of anna"
+    assert (f"{told}, which JMP_LEASE names" if named else f"{told}\n") in run.text()

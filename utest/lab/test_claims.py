@@ -79,6 +79,17 @@ def create(world: World, kind: str, **env: str) -> str:
     return world.ok("create", "lease", "-l", kind, "--wait", "30", "-o", "name", env=env).strip()
 
 
+def hold(world: World, kind: str) -> str:
+    """Lease a board as another client."""
+    if not (world.home / "config" / "jumpstarter" / "clients" / "bert.yaml").exists():
+        world.add_client("bert")
+    return create(world, kind, JMP_CLIENT="bert")
+
+
+def give_back(world: World, *leases: str) -> None:
+    world.ok("delete", "lease", "--client", "bert", *leases)
+
+
 def held(world: World) -> list[str]:
     return sorted(lease["exporter"] for lease in world.leases())
 
@@ -245,12 +256,90 @@ def test_named_lease_is_used_together_and_that_is_said(world: World, kind: str) 
     world.ok("delete", "lease", lease)
 
 
-def test_who_waits_for_its_own_leases_is_told_which(world: World, kind: str) -> None:
+IN_PYTHON = """
+from jumpstarter.config.client import resolve_client_config
+config = resolve_client_config()
+with {outer}config.lease(selector="{kind}") as lease:
+    print("leased", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("jmp", "shell", "-l", "{kind}", "--", "true"),
+        ("jmp", "shell", "-l", "{kind}", "--duration", "1m", "--client", "anna", "--", "true"),
+        ("python", "-c", IN_PYTHON.replace("{outer}", "")),
+        ("robot", "--output", "NONE", "--log", "NONE", "--report", "NONE", "{suite}"),
+    ],
+    ids=["shell", "shell of a client", "python", "robot"],
+)
+def test_waiting_for_leases_that_this_client_has_left_is_an_error_at_once(
+    world: World, kind: str, command: tuple[str, ...]
+) -> None:
     leases = [create(world, kind) for _ in range(2)]
-    done = world.jmp("shell", "-l", kind, "--acquisition-timeout", "3", "--", "true")
+    suite = world.home / "oneself.robot"
+    suite.write_text(SUITE.replace("selector=%{WANTED}", f"selector={kind}    client=anna"))
+    process = world.start(*(part.replace("{kind}", kind).replace("{suite}", str(suite)) for part in command))
+    assert process.wait() != 0
+    assert "this client's own leases hold all exporters that fit: " in process.text()
+    assert all(lease in process.text() for lease in leases)
+    assert "of 'jmp create lease', in use by nobody" in process.text()
+    assert sorted(lease["name"] for lease in world.leases()) == sorted(leases)
+    world.ok("delete", "lease", *leases)
+
+
+def test_program_that_waits_for_the_leases_that_it_has_ends_at_once(world: World, kind: str) -> None:
+    outer = f'config.lease(selector="{kind}"), config.lease(selector="{kind}"), '
+    process = world.start("python", "-c", IN_PYTHON.format(outer=outer, kind=kind))
+    assert process.wait() != 0
+    assert "in use by this program" in process.text()
+    world.nothing_is_leased()
+
+
+def test_shell_in_a_shell_that_forgot_its_lease_does_not_wait_for_it(world: World, kind: str) -> None:
+    inner = 'env -u JMP_LEASE jmp shell -n "$JMP_EXPORTER" -- true'
+    done = world.jmp("shell", "-l", kind, "--", "sh", "-c", inner)
     assert done.code == 1
-    assert "this client's own leases hold all exporters that fit: " in done.err
+    assert "of the surrounding shell" in done.err
+
+
+def test_threads_of_a_program_may_wait_for_each_other(world: World, kind: str) -> None:
+    other = hold(world, kind)
+    done = world.start(
+        "python",
+        "-c",
+        "import threading\n"
+        "from jumpstarter.config.client import resolve_client_config\n"
+        "config = resolve_client_config()\n"
+        "first, waits = threading.Event(), threading.Event()\n"
+        "def work():\n"
+        f"    with config.lease(selector={kind!r}):\n"
+        "        print('has it', flush=True)\n"
+        "        first.set() or waits.wait(2)\n"
+        "threads = [threading.Thread(target=work) for _ in range(2)]\n"
+        "threads[0].start(); first.wait(60); threads[1].start()\n"
+        "[thread.join() for thread in threads]\n",
+    )
+    assert done.wait() == 0, done.text()
+    assert done.text().count("has it") == 2, done.text()
+    give_back(world, other)
+
+
+def test_who_may_yet_get_a_board_of_its_own_leases_is_told_which(world: World, kind: str) -> None:
+    leases = [create(world, kind) for _ in range(2)]
+    used = [
+        world.start("jmp", "shell", "--lease", lease, "--", "sh", "-c", "echo started; exec sleep 600")
+        for lease in leases
+    ]
+    for shell in used:
+        shell.until("started")
+    done = world.jmp("shell", "-l", kind, "--acquisition-timeout", "5", "--", "true")
+    assert done.code == 1
+    assert "Waiting for an exporter" in done.err
     assert all(lease in done.err for lease in leases)
+    for shell in used:
+        shell.end()
     world.ok("delete", "lease", *leases)
 
 
@@ -276,11 +365,11 @@ def waiting_shell(world: World, kind: str, mark: Path) -> Process:
 
 
 def test_board_is_not_given_to_a_client_that_has_gone(world: World, kind: str) -> None:
-    leases = [create(world, kind) for _ in range(2)]
+    leases = [hold(world, kind) for _ in range(2)]
     gone = waiting_shell(world, kind, world.home / "gone")
     there = waiting_shell(world, kind, world.home / "there")
     gone.end(signal.SIGKILL)
-    world.ok("delete", "lease", *leases)
+    give_back(world, *leases)
     assert there.wait() == 0
     # Both boards are free. Whoever comes later is given one, and so whoever waited before could have been, too.
     later = create(world, kind)
@@ -296,7 +385,7 @@ def test_lease_that_nobody_waits_for_ends(own_world: World) -> None:
     world.start_controller({"leasePolicy": {"waiterGrace": "16s"}})
     world.add_exporter("board", "kind=graced")
     world.run_exporter("board")
-    lease = create(world, "kind=graced")
+    lease = hold(world, "kind=graced")
     gone = waiting_shell(world, "kind=graced", world.home / "gone")
     gone.end(signal.SIGKILL)
     wait_for(lambda: [each["name"] for each in world.leases()] == [lease], "the waiting lease has ended")
@@ -314,8 +403,8 @@ def test_lease_that_nobody_was_to_wait_for_is_granted(world: World, kind: str) -
 
 
 def test_waiting_is_told_again_and_again(world: World, kind: str) -> None:
-    leases = [create(world, kind) for _ in range(2)]
+    leases = [hold(world, kind) for _ in range(2)]
     shell = waiting_shell(world, kind, world.home / "late")
     shell.until("s now)", times=2)
-    world.ok("delete", "lease", *leases)
+    give_back(world, *leases)
     assert shell.wait() == 0

@@ -52,6 +52,85 @@ def let_its_time_run_out(world: World, name: str) -> None:
     world.ok("update", "lease", name, "--duration", "1s")
 
 
+SUITE = """
+*** Settings ***
+Library    JumpstarterLibrary
+
+*** Test Cases ***
+Board Is Used
+    Connect To Exporter    lease=%{LEASE}
+    Log To Console    connected
+    WHILE    True    limit=60 s
+        Power On
+        Sleep    0.1 s
+    END
+"""
+
+
+def give_to_another_client(world: World, name: str) -> None:
+    if not (world.home / "config" / "jumpstarter" / "clients" / "bert.yaml").exists():
+        world.add_client("bert")
+    world.ok("update", "lease", name, "--to-client", "bert")
+
+
+def replace_the_token(world: World, name: str) -> None:
+    world.ok("admin", "rotate", "client", "anna", "--save")
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (end_as_administrator, "lease {name} has ended: ended by administrator admin"),
+        (give_to_another_client, "lease {name} was transferred to bert"),
+        (replace_the_token, "the controller refuses this client: the token is revoked"),
+    ],
+)
+def test_reason_is_the_same_in_a_shell_and_in_a_failing_keyword(
+    world: World, board: Process, end: Callable[[World, str], None], reason: str
+) -> None:
+    name = world.ok("create", "lease", "-n", "board", "--wait", "30", "-o", "name").strip()
+    (world.home / "reason.robot").write_text(SUITE)
+    robot = world.start(
+        "robot", "--output", "NONE", "--log", "NONE", "--report", "NONE", str(world.home / "reason.robot"),
+        env={"LEASE": name},
+    )  # fmt: skip
+    inside = world.start(
+        "jmp", "shell", "--lease", name, "--grace", "60s", "--", "sh", "-c",
+        "trap '' HUP TERM; echo on; while j power on > /dev/null 2> $HOME/said; do sleep 0.1; done; cat $HOME/said",
+    )  # fmt: skip
+    robot.until("connected")
+    inside.until("on\n")
+    end(world, name)
+    assert robot.wait() == 1
+    inside.wait()
+    told = reason.format(name=name)
+    keyword = next(line for line in robot.text().splitlines() if "ConnectionError: " in line)
+    command = next(line for line in inside.text().splitlines() if line.startswith("Error: "))
+    for line in (keyword, command):
+        assert told in line.replace("Lease", "lease"), (robot.text(), inside.text())
+    world.jmp("admin", "delete", "lease", name)
+    world.nothing_is_leased()
+    world.is_available("board")
+
+
+def test_exporter_that_has_gone_is_told_by_its_name_and_the_lease_goes_on(world: World) -> None:
+    world.add_exporter("leaves", "kind=leaves")
+    process = world.run_exporter("leaves")
+    lease = world.ok("create", "lease", "-n", "leaves", "--wait", "30", "-o", "name").strip()
+    inside = world.start(
+        "jmp", "shell", "--lease", lease, "--", "sh", "-c",
+        "echo on; while j power on > /dev/null 2> $HOME/gone; do sleep 0.1; done; cat $HOME/gone",
+    )  # fmt: skip
+    inside.until("on\n")
+    process.end()
+    inside.wait()
+    told = next(line for line in inside.text().splitlines() if "cannot be reached" in line)
+    assert "exporter leaves is offline (" in told and "HTTP proxy" not in told
+    assert f"lease {lease} goes on" in told
+    assert [each["name"] for each in world.leases()] == [lease]
+    world.ok("delete", "lease", lease)
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [

@@ -47,11 +47,12 @@ def _show(lease: Lease, output: str | None) -> None:
 
 def _wait(lab: Lab, request: LeaseRequest, name: str, limit: timedelta) -> Lease:
     """The lease when its exporter is there; given back when that takes too long, or is interrupted."""
-    from jumpstarter.connection.holding import held_by_oneself, release, unclaim, wait_until_ready
+    from jumpstarter.connection.holding import release, unclaim, wait_until_ready
+    from jumpstarter.connection.oneself import own_leases, told_of
     from jumpstarter.connection.progress import ProgressLine
 
     def hint() -> str:
-        return held_by_oneself(lab, request, name)
+        return told_of(own_leases(lab, request, name))
 
     line = ProgressLine()
     try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import grpc
 
-from jumpstarter.common.errors import connection_error
-from jumpstarter.common.grpc import close_channel, exporter_channel, grpc_options
+from jumpstarter.common.errors import connection_error, reached_at
+from jumpstarter.common.grpc import close_channel, exporter_channel, grpc_options, is_tcp
 from jumpstarter.common.interrupts import Shield
 from jumpstarter.common.portal import LazyPortal
 
@@ -77,6 +78,8 @@ def _open(
     with Shield():
         channel = exporter_channel(path, options=(*OPTIONS, *grpc_options(options)), **channel_options)
     stack.callback(close_channel, channel)
+    if is_tcp(os.fspath(path)):
+        stack.enter_context(reached_at(os.fspath(path)))
     return channel
 
 

@@ -219,10 +219,12 @@ class Lab:
         """The resource name of one of the namespace's objects."""
         return self._requests.resource(kind, name)
 
-    def get_exporter(self, name: str, *, show_hidden_labels: bool = False) -> Exporter:
-        """One exporter."""
+    def get_exporter(
+        self, name: str, *, show_hidden_labels: bool = False, timeout: float = CALL_TIMEOUT
+    ) -> Exporter:
+        """One exporter; the controller gets *timeout* seconds to answer."""
         request = self._requests.get_exporter(name, show_hidden_labels)
-        return Exporter.from_proto(self._call(self._stub.GetExporter, request))
+        return Exporter.from_proto(self._call(self._stub.GetExporter, request, timeout))
 
     def list_exporters(self, selector: str = "", *, show_hidden_labels: bool = False) -> list[Exporter]:
         """The exporters that *selector* selects."""

@@ -83,7 +83,7 @@ class LeaseWatch:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and self._is_over():
                 raise TimeoutError from None
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                raise controller_error(error) from None
+                raise controller_error(error, self._lab.endpoint) from None
         finally:
             call.cancel()
         yield from self._poll()

@@ -108,6 +108,29 @@ def cause_of(details: str) -> Cause | None:
     return None
 
 
+#: What to do next where it is an exporter in direct mode that cannot be reached, by what happened.
+_EXPORTER_STEPS: Final = {
+    "what listens there does not speak TLS": "the exporter may serve without TLS: --tls-grpc-insecure, JMP_GRPC_INSECURE=1",
+    "its certificate is for another name": "use an address that the certificate names",
+    "the name is not known": "check how it is written, and this machine's DNS and VPN",
+    "nothing listens there": "check host and port, and that the exporter runs: jmp run --tls-grpc-listener",
+    "there is no way to this host": "check the network, and the VPN where there is one",
+    "there was no answer in time": "check host and port, and firewalls between",
+    "the connection was closed": "the exporter has ended, or speaks TLS only: look at its log",
+    "what answers there is no controller": "check the port",
+}
+_EXPORTER_TRUST: Final = "name its certificate authority with JMP_GRPC_CA"
+
+
+def in_words(details: str, short: str) -> str:
+    """Why an exporter in direct mode cannot be reached, with what to do next; *short* where the table does not know the cause."""
+    found = cause_of(details)
+    if found is None:
+        return short
+    what = found.what.replace("controller", "exporter")
+    return f"{what} ({_EXPORTER_STEPS.get(found.what, _EXPORTER_TRUST)})"
+
+
 def explain(details: str, address: str, short: str = "") -> str:
     """Why *address* cannot be reached, in words, with what to do next.
 

@@ -125,6 +125,27 @@ def explained_by(explain: Callable[[], str | None]) -> Iterator[None]:
         _explanations.remove(explain)
 
 
+#: Addresses (HOST:PORT) of the exporters that this process is connected to.
+_addresses: list[str] = []
+
+
+@contextmanager
+def reached_at(address: str) -> Iterator[None]:
+    """While the context lasts, errors of a connection name *address*, HOST:PORT of an exporter."""
+    _addresses.append(address)
+    try:
+        yield
+    finally:
+        _addresses.remove(address)
+
+
+def _address(details: str) -> str:
+    """The address that a call was for; "" where it is not known, or may be one of several."""
+    known = set(_addresses)
+    named = {address for address in known if f":{address}:" in details}
+    return next(iter(named or known)) if len(named or known) == 1 else ""
+
+
 def _explanation() -> str:
     """What is known of why an exporter cannot be reached; "" for nothing."""
     return "; ".join(filter(None, (explain() for explain in tuple(_explanations))))
@@ -132,22 +153,32 @@ def _explanation() -> str:
 
 def connection_error(error: grpc.RpcError) -> errors.ConnectionError:
     """The exception for a call that did not reach the exporter, or was refused before any driver ran."""
-    code, details = error.code(), printable(error.details() or "")
+    details = printable(error.details() or "")
+    message = _connection_message(error.code(), details)
+    address = _address(details)
+    return errors.ConnectionError(f"{address}: {message}" if address else message)
+
+
+def _connection_message(code: grpc.StatusCode, details: str) -> str:
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
-        return errors.ConnectionError(
-            f"the exporter refused the connection: {details}; give the right passphrase or token"
-        )
+        return f"the exporter refused the connection: {details}; give the right passphrase or token"
+    from .causes import in_words  # a `j` that reaches its exporter needs none of it
+
     if code is grpc.StatusCode.UNAVAILABLE and (reason := end_reason()):
-        return errors.ConnectionError(f"the exporter cannot be reached any more: {reason}")
+        return f"the exporter cannot be reached any more: {reason}"
     if code is grpc.StatusCode.UNAVAILABLE:
         reason, known = _last_reason(details), _explanation()
         if known:
             # Of several exporters it may be another one that is meant.
             reason = known if len(_explanations) == 1 else f"{reason} ({known})"
-        return errors.ConnectionError(f"the exporter cannot be reached or went away: {reason}")
+        elif _addresses:
+            reason = in_words(details, reason)
+        return f"the exporter cannot be reached or went away: {reason}"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return errors.ConnectionError("the exporter did not answer in time")
-    return errors.ConnectionError(f"the exporter answered {code.name}: {details}")
+        return "the exporter did not answer in time"
+    if code is grpc.StatusCode.UNIMPLEMENTED and _addresses:
+        return f"the exporter answered {code.name}: {in_words('method not found', details)}"
+    return f"the exporter answered {code.name}: {details}"
 
 
 def _last_reason(details: str) -> str:
@@ -156,6 +187,8 @@ def _last_reason(details: str) -> str:
     if " last error: " in last:
         # "CODE: ADDRESS: connect failed: addr: ADDRESS error: REASON", or "CODE: ADDRESS: REASON"
         last = last.rpartition(" last error: ")[2].partition(": ")[2].rpartition(" error: ")[2]
+    if "HTTP proxy returned response code" in last:
+        return "the router of the lab has no connection to it now"
     return last or "no reason given"
 
 

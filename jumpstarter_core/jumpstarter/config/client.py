@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 import jumpstarter.common.interrupts  # noqa: F401 - before anything is imported that a signal may meet
 from jumpstarter.common.choices import refuse_empty
 from jumpstarter.common.exceptions import (
+    ArgumentError,
     ConfigurationError,
     EnvironmentVariableNotSetError,
     JumpstarterException,
@@ -29,6 +30,7 @@ from jumpstarter.config.env import (
     JMP_ENDPOINT,
     JMP_NAME,
     JMP_NAMESPACE,
+    JMP_TOKEN,
     chosen,
 )
 from jumpstarter.config.fields import to_plain
@@ -296,7 +298,9 @@ class ClientConfigV1Alpha1:
 
         stack = ExitStack()
         try:
-            yield await to_thread.run_sync(stack.enter_context, self._lease(*args, **waits))
+            # Other tasks may end leases meanwhile.
+            leasing = self._lease(*args, alone=False, **waits)
+            yield await to_thread.run_sync(stack.enter_context, leasing)
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(stack.close)
@@ -467,18 +471,22 @@ def resolve_client_config(
     alias), an environment that is complete by itself (JMP_ENDPOINT, JMP_NAMESPACE and JMP_NAME), the current
     client of the user configuration, the alias ``default``, JMP_NAMESPACE and JMP_NAME alone.
 
-    Raises NoClientConfiguration that says how to get one when there is none, ArgumentError when what is to choose one is
-    empty, and what `from_file` raises.
+    Raises NoClientConfiguration that says how to get one when there is none, ConfigurationError that lists them when none of
+    them is meant, ArgumentError when what is to choose one is empty, and what `from_file` raises.
     """
     from jumpstarter.config.user import UserConfigV1Alpha1
 
     refuse_empty({"client": client, "client_config": client_config})
+    if client and client_config:
+        raise ArgumentError(
+            f"client {client} and client_config {client_config} name two configurations: give one of them"
+        )
+    address, _ = chosen(JMP_ENDPOINT), [chosen(name) for name in (JMP_NAMESPACE, JMP_NAME, JMP_TOKEN)]
     path = client_config or (None if client else chosen(JMP_CLIENT_CONFIG))
     if path:
         return ClientConfigV1Alpha1.from_file(path)
     if alias := client or chosen(JMP_CLIENT):
         return ClientConfigV1Alpha1.load(alias)
-    address = [chosen(name) for name in (JMP_NAMESPACE, JMP_NAME, JMP_ENDPOINT)][-1]
     from_env = ClientConfigV1Alpha1.try_from_env()
     if from_env is not None and address:
         return from_env
@@ -488,6 +496,11 @@ def resolve_client_config(
         return ClientConfigV1Alpha1.load("default")
     if from_env is not None:
         return from_env
+    if aliases := sorted(CLIENTS.aliases()):
+        raise ConfigurationError(
+            f"no client is the current one, and there are these: {', '.join(aliases)}; name one with --client NAME or "
+            "JMP_CLIENT, or make it the current one with 'jmp config client use NAME'"
+        )
     raise NoClientConfiguration(
         "no client configuration: no --client or --client-config given, no JMP_* variable set, no current "
         "client; create one with 'jmp config client create NAME' or choose one with "

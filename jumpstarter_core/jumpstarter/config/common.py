@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from jumpstarter.config.env import JMP_CLIENT_CONFIG_HOME, JMP_SYSTEM_CONFIG_HOME
+from jumpstarter.config.env import JMP_CLIENT_CONFIG_HOME, JMP_SYSTEM_CONFIG_HOME, chosen
 
 CONFIG_API_VERSION: Final = "jumpstarter.dev/v1alpha1"
 
@@ -32,7 +32,7 @@ def user_config_home() -> Path:
 
     $JMP_CLIENT_CONFIG_HOME, else $XDG_CONFIG_HOME/jumpstarter, else ~/.config/jumpstarter.
     """
-    if home := os.environ.get(JMP_CLIENT_CONFIG_HOME):
+    if home := chosen(JMP_CLIENT_CONFIG_HOME):
         return Path(home).expanduser()
     base = os.environ.get("XDG_CONFIG_HOME")
     # A relative XDG path is to be ignored (XDG base directory specification).
@@ -41,7 +41,7 @@ def user_config_home() -> Path:
 
 def system_config_home() -> Path:
     """Where the files of all users are: $JMP_SYSTEM_CONFIG_HOME, else /etc/jumpstarter."""
-    return Path(os.environ.get(JMP_SYSTEM_CONFIG_HOME) or "/etc/jumpstarter").expanduser()
+    return Path(chosen(JMP_SYSTEM_CONFIG_HOME) or "/etc/jumpstarter").expanduser()
 
 
 def __getattr__(name: str) -> Any:

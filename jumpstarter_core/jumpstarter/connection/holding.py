@@ -36,7 +36,7 @@ from jumpstarter.common.exceptions import (
 from jumpstarter.common.interrupts import Flag
 from jumpstarter.common.selectors import Selector
 
-from .jobs import JOB_KEY, job_id
+from .oneself import is_free, is_kept, own_leases, refuse_waiting_for_oneself, told_of, used_by_this_thread
 from .progress import Repeating
 
 if TYPE_CHECKING:
@@ -59,8 +59,6 @@ STORE_TIMEOUT: Final = 600.0
 RELEASE_ATTEMPT: Final = 5.0
 
 
-#: Seconds that a controller gets to say whether a lease is free to be used: it waits for a user who may come back.
-CLAIM_TIMEOUT: Final = 30.0
 #: Seconds after which it is looked at again whether a client waits for its own leases.
 HINT_INTERVAL: Final = 30.0
 #: Seconds for the end of a claim: it lapses by itself, too.
@@ -78,7 +76,8 @@ class LeaseRequest:
 
     With *adopt* a lease of `jmp create lease` is used if one fits that this job has made and nobody uses. *duration* is for
     how long; with *extend* the lease goes on for as long as it is in use. Timeouts in seconds: to get an exporter, for one
-    that cannot be reached to come back; None: as configured. *claim* names this use of the lease.
+    that cannot be reached to come back; None: as configured. *claim* names this use of the lease. *alone*: the thread that asks
+    does nothing else meanwhile, so it ends none of its other leases while it waits.
     """
 
     selector: str = ""
@@ -92,6 +91,7 @@ class LeaseRequest:
     tags: dict[str, str] = field(default_factory=dict)
     context: dict[str, str] = field(default_factory=dict)
     allow_disabled: bool = False
+    alone: bool = True
     claim: str = field(default_factory=new_claim, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,7 +117,8 @@ def holding(lab: Lab, request: LeaseRequest, timeout: float, report: Report) -> 
     """(the lease with its exporter, whether it is ours to end), as `acquire` has it; one made here ends with the context."""
     lease, owned = acquire(lab, request, timeout, report)
     try:
-        yield lease, owned
+        with used_by_this_thread(lease.name) if request.alone else contextlib.nullcontext():
+            yield lease, owned
     finally:
         if owned:
             release(lab, lease.name, report)
@@ -166,32 +167,16 @@ def _own_lease_or_another(
         except JumpstarterException:
             return None
 
+    asked = False
+
     def hint() -> str:
-        return held_by_oneself(lab, request, name)
+        nonlocal asked
+        if asked:
+            return told_of(own_leases(lab, request, name))
+        asked = True
+        return refuse_waiting_for_oneself(lab, request, name)
 
     return wait_until_ready(lab, name, timeout, report, request.claim, look if request.adopt else None, hint)
-
-
-def held_by_oneself(lab: Lab, request: LeaseRequest, name: str) -> str:
-    """What to tell a client whose other leases hold all exporters that the lease *name* may get; "" when that is not so."""
-    try:
-        leases = [each for each in lab.list_leases() if each.client == lab.name and each.ready]
-        own = {each.exporter: each.name for each in leases if each.name != name}
-        if not own:
-            return ""
-        fitting = [request.exporter_name] if request.exporter_name else []
-        if not fitting:
-            exporters = lab.list_exporters(request.selector)
-            fitting = [each.name for each in exporters if each.enabled is not False]
-    except JumpstarterException:
-        return ""
-    if not fitting or not own.keys() >= set(fitting):
-        return ""
-    told = ", ".join(f"{own[exporter]} ({exporter})" for exporter in fitting)
-    return (
-        f"this client's own leases hold all exporters that fit: {told}; use one of them by its name "
-        "(--lease, JMP_LEASE), or end it with 'jmp delete lease'"
-    )
 
 
 class LeaseRefused(LeaseError):
@@ -263,7 +248,7 @@ def _adopted(lab: Lab, request: LeaseRequest, report: Report, *, ready: bool = F
 
     With *ready*, only one that has its exporter.
     """
-    kept = [lease for lease in lab.list_leases() if _is_kept(lab, lease) and (lease.ready or not ready)]
+    kept = [lease for lease in lab.list_leases() if is_kept(lab, lease) and (lease.ready or not ready)]
     fitting = [lease for lease in kept if _fits(lease, request)]
     names = ", ".join(lease.name for lease in fitting)
     anything = not (request.selector or request.exporter_name)
@@ -286,21 +271,12 @@ def _adopted(lab: Lab, request: LeaseRequest, report: Report, *, ready: bool = F
     return None
 
 
-def _is_kept(lab: Lab, lease: Lease) -> bool:
-    """Whether *lease* was created, by the job that this process belongs to, to be used by several programs."""
-    mine = lease.client == lab.name and KEPT.items() <= lease.context.items()
-    return mine and lease.context.get(JOB_KEY, "") == job_id()
-
-
 def _is_free(lab: Lab, lease: Lease, claim: str, report: Report) -> bool:
     """Whether nobody else uses *lease*; then it is claimed."""
     try:
-        for _ in lab.watch_lease(lease.name, CLAIM_TIMEOUT, claim=claim, exclusive=True):
-            return True
+        return is_free(lab, lease, claim)
     except LeaseClaimed as error:
         report(f"Not using lease {lease.name}: {error}")
-    except (LeaseError, TimeoutError):
-        pass  # it has ended meanwhile
     return False
 
 

@@ -137,7 +137,7 @@ class Keeper:
         action()
 
     def why_gone(self) -> str | None:
-        """Why the exporter cannot be reached, as the controller has it; None when the lease is not the reason."""
+        """Why the exporter cannot be reached, as the controller has it; None when it does not know."""
         if self.ended is not None:
             return f"lease {self.lease.name} {self.ended}"
         try:
@@ -147,7 +147,18 @@ class Keeper:
         except JumpstarterException as error:
             return str(error)
         reason = self._why_over(lease)
-        return None if reason is None else f"lease {lease.name} {reason}"
+        return self._why_away(lease) if reason is None else f"lease {lease.name} {reason}"
+
+    def _why_away(self, lease: Lease) -> str | None:
+        """That the exporter is offline, where the controller knows it; the lease goes on then."""
+        try:
+            exporter = self._lab.get_exporter(lease.exporter, timeout=ASK_TIMEOUT)
+        except (JumpstarterException, ValueError):
+            return None
+        if exporter.online:
+            return None
+        said = f" ({exporter.message})" if exporter.message else ""
+        return f"exporter {exporter.name} is offline{said}; lease {lease.name} goes on"
 
     def _why_over(self, lease: Lease) -> str | None:
         if lease.client != self._lab.name:

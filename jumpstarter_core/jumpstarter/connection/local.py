@@ -51,14 +51,18 @@ def select_local(selector: str) -> str:
 
 
 def lab_client() -> ClientConfigV1Alpha1 | None:
-    """The configuration of the client that commands use; None where there is none, or it names no controller.
+    """The configuration of the client that commands use; None where there is none, or it names no controller and has no token.
 
-    Raises what `resolve_client_config` does for one that is there and not valid.
+    Raises what `resolve_client_config` does for one that is there and not valid, ConfigurationError for half of one.
     """
     from jumpstarter.config.client import NoClientConfiguration, resolve_client_config
+    from jumpstarter.connection.controller import require_controller
 
     try:
         config = resolve_client_config()
     except NoClientConfiguration:
         return None
-    return config if config.endpoint and config.token else None
+    if not (config.endpoint or config.token):
+        return None
+    require_controller(config)
+    return config

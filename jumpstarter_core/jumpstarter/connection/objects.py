@@ -27,8 +27,8 @@ from jumpstarter.client.grpc import Lease as LeaseModel
 from jumpstarter.client.lab import ControllerUnreachable, Lab
 from jumpstarter.client.transport import OPTIONS as CLIENT_OPTIONS
 from jumpstarter.client.transport import ExporterStub
-from jumpstarter.common.errors import connection_error
-from jumpstarter.common.grpc import exporter_channel, grpc_options
+from jumpstarter.common.errors import connection_error, reached_at
+from jumpstarter.common.grpc import exporter_channel, grpc_options, is_tcp
 from jumpstarter.common.tempfile import TemporarySocket
 from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter.streams.common import forward_stream
@@ -395,6 +395,8 @@ class DirectLease(_Way):
             **tls_arguments(self.tls_config),
         )
         stack.callback(channel.close)
+        if is_tcp(str(self.address)):
+            stack.enter_context(reached_at(str(self.address)))
         stub = ExporterStub(channel)
 
         def status() -> Any:

@@ -85,7 +85,7 @@ def tcp_options() -> dict[str, Any]:
 
     whatever its certificate; with JMP_GRPC_CA (a PEM file) under TLS with that root.
     """
-    roots = os.environ.get(JMP_GRPC_CA)
+    roots = chosen(JMP_GRPC_CA)
     return {
         "insecure": os.environ.get(JMP_GRPC_INSECURE) == "1",
         "verify": os.environ.get(JUMPSTARTER_GRPC_INSECURE) != "1",

@@ -1,0 +1,122 @@
+"""Whether a client waits for itself: for exporters that its own leases hold, and that nobody would give back meanwhile."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from jumpstarter.client.lab import Lab, Lease, LeaseClaimed
+from jumpstarter.common.exceptions import JumpstarterException, LeaseError
+
+from .environment import SHELL_LEASE
+from .jobs import JOB_KEY, job_id
+
+if TYPE_CHECKING:
+    from .holding import LeaseRequest
+
+#: Seconds that a controller gets to say whether a lease is free to be used: it waits for a user who may come back.
+CLAIM_TIMEOUT: Final = 30.0
+
+#: The leases of this process that are in use, with the thread that has each.
+_in_use: dict[str, threading.Thread] = {}
+
+
+@contextmanager
+def used_by_this_thread(name: str) -> Generator[None]:
+    """While the context lasts, the lease *name* is in use by this thread, which cannot end it while it waits for another."""
+    _in_use[name] = threading.current_thread()
+    try:
+        yield
+    finally:
+        _in_use.pop(name, None)
+
+
+def is_kept(lab: Lab, lease: Lease) -> bool:
+    """Whether *lease* was created, by the job that this process belongs to, to be used by several programs."""
+    from .holding import KEPT
+
+    mine = lease.client == lab.name and KEPT.items() <= lease.context.items()
+    return mine and lease.context.get(JOB_KEY, "") == job_id()
+
+
+def is_free(lab: Lab, lease: Lease, claim: str) -> bool:
+    """Whether nobody else uses *lease*; then it is claimed. Raises LeaseClaimed that says who does."""
+    try:
+        for _ in lab.watch_lease(lease.name, CLAIM_TIMEOUT, claim=claim, exclusive=True):
+            return True
+    except LeaseClaimed:
+        raise
+    except (LeaseError, TimeoutError):
+        pass  # it has ended meanwhile
+    return False
+
+
+def own_leases(lab: Lab, request: LeaseRequest, name: str) -> list[Lease]:
+    """The client's other leases that hold all exporters that the lease *name* may get; none when that is not so."""
+    try:
+        leases = [each for each in lab.list_leases() if each.client == lab.name and each.ready]
+        own = {each.exporter: each for each in leases if each.name != name}
+        if not own:
+            return []
+        fitting = [request.exporter_name] if request.exporter_name else []
+        if not fitting:
+            exporters = lab.list_exporters(request.selector)
+            fitting = [each.name for each in exporters if each.enabled is not False]
+    except JumpstarterException:
+        return []
+    return [own[each] for each in fitting] if fitting and own.keys() >= set(fitting) else []
+
+
+def told_of(leases: Sequence[Lease], notes: Mapping[str, str] | None = None) -> str:
+    """What to tell a client that waits for its own *leases*, with a note on each where there is one; "" for none."""
+    if not leases:
+        return ""
+    known = notes or {}
+    told = ", ".join(
+        f"{each.name} ({', '.join(filter(None, (each.exporter, known.get(each.name))))})" for each in leases
+    )
+    return (
+        f"this client's own leases hold all exporters that fit: {told}; use one of them by its name "
+        "(--lease, JMP_LEASE), or end it with 'jmp delete lease'"
+    )
+
+
+def refuse_waiting_for_oneself(lab: Lab, request: LeaseRequest, name: str) -> str:
+    """What `told_of` says, where others of this client may still give an exporter back.
+
+    Raises LeaseError with it when nobody would: each of the leases is used by this thread, is that of the surrounding shell,
+    or was made with `jmp create lease` by this job and is used by nobody.
+    """
+    leases = own_leases(lab, request, name)
+    notes = {each.name: _who_keeps(lab, each) if request.alone else "" for each in leases}
+    told = told_of(leases, notes)
+    if leases and all(notes.values()):
+        raise LeaseError(f"nobody would end the wait for {request.wanted}: {told}")
+    return told
+
+
+def _who_keeps(lab: Lab, lease: Lease) -> str:
+    """Who has *lease*, of those who do not end it while this thread waits; "" for anybody else."""
+    if _in_use.get(lease.name) is threading.current_thread():
+        return "in use by this program"
+    if lease.name in (os.environ.get("JMP_LEASE"), os.environ.get(SHELL_LEASE)):
+        return "of the surrounding shell, or named by JMP_LEASE"
+    return "of 'jmp create lease', in use by nobody" if _is_left_alone(lab, lease) else ""
+
+
+def _is_left_alone(lab: Lab, lease: Lease) -> bool:
+    """Whether `jmp create lease` made *lease* for this job, and nobody uses it."""
+    from .holding import new_claim, unclaim
+
+    if not is_kept(lab, lease):
+        return False
+    claim = new_claim()
+    try:
+        return is_free(lab, lease, claim)
+    except JumpstarterException:
+        return False
+    finally:
+        unclaim(lab, lease.name, claim)
