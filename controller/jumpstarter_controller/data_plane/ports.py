@@ -10,7 +10,7 @@ from typing import Any, Final
 import grpc
 from jumpstarter.common.addresses import split_address
 from jumpstarter.common.exceptions import ConfigurationError
-from jumpstarter.common.grpc import FLOW, PLAIN
+from jumpstarter.common.grpc import FLOW
 from jumpstarter_router.joint import Gate, Joint
 from jumpstarter_router.service import RouterService
 from jumpstarter_router.tokens import TokenAuthority
@@ -28,7 +28,6 @@ DRAIN: Final = 30 * 86400.0
 
 SERVER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     *FLOW,
-    *PLAIN,
     # A second server on the port is an error, not a silent share of the calls.
     ("grpc.so_reuseport", 0),
     # Peers ping every 20 s without data.

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 
 import grpc
 
-from jumpstarter.common.grpc import FLOW, PLAIN
+from jumpstarter.common.grpc import FLOW
 from jumpstarter.common.repeats import CALL, CANCEL, NAME_KEY, SERVICE, CallName
 
 from .patience import Lost, Patience, Session, Waits
@@ -204,7 +204,6 @@ async def _send(call: Any, context: _Context) -> None:
 #: Messages of any size: who sends and who receives them decide.
 OPTIONS: Final = (
     *FLOW,
-    *PLAIN,
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 )

@@ -16,7 +16,7 @@ from uuid import UUID
 import grpc
 
 from jumpstarter.common.errors import driver_error
-from jumpstarter.common.grpc import FLOW, PLAIN
+from jumpstarter.common.grpc import FLOW
 from jumpstarter.common.interrupts import Flag, Shield, start_thread
 from jumpstarter.common.shell_waits import shell_waits
 from jumpstarter.common.streams import BYTE_SEMANTICS_KEY, CLOSES, REQUEST_KEY, StreamRequest
@@ -52,7 +52,6 @@ REPORT_TIMEOUT: Final = 30.0
 
 OPTIONS: Final = (
     *FLOW,
-    *PLAIN,
     # Items are taken from the wire by the thread that asks for them.
     ("SingleThreadedUnaryStream", 1),
     # Frames are 4 MiB at the most, and so are results; stock exporters send larger chunks of streams whole.

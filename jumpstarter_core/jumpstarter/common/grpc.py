@@ -30,10 +30,6 @@ KEEPALIVE: Final = (
 #: connection can carry would let it grow without a bound.
 FLOW: Final = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 4 << 20))
 
-#: Nobody takes messages that gRPC compressed (bit 0: those that are not): a megabyte on the wire would be a gigabyte in
-#: memory, before anybody was asked who sends it.
-PLAIN: Final = (("grpc.compression_enabled_algorithms_bitset", 1),)
-
 
 def is_tcp(host: str) -> bool:
     """True for HOST:PORT with a port of 1 to 65535; everything else is the path of a unix socket."""

@@ -13,7 +13,7 @@ from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2_grpc
 
 from jumpstarter.common.exceptions import ArgumentError
 from jumpstarter.common.exceptions import ConnectionError as JumpstarterConnectionError
-from jumpstarter.common.grpc import FLOW, PLAIN
+from jumpstarter.common.grpc import FLOW
 from jumpstarter.common.throttle import ThrottledLog, peer_host
 from jumpstarter.streams.frames import decode_frame, encode_frame
 
@@ -35,7 +35,6 @@ _refusals: Final = ThrottledLog(logging.getLogger("jumpstarter.exporter"))
 
 _OPTIONS: Final = (
     *FLOW,
-    *PLAIN,
     # Who connects and then says nothing goes: milliseconds for TLS.
     ("grpc.server_handshake_timeout_ms", 10_000),
     # Two exporters on one port would share the calls between them, unnoticed.
