@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import grpc
 import pytest
@@ -23,6 +22,8 @@ from .conftest import LIMIT, Exporter
 Code = grpc.StatusCode
 DATA, RST, PING, GOAWAY = 0, 3, 6, 7
 BYTES = 1 << 27
+#: The UUID of no driver and of no stream.
+NOBODY = "0190163a-0000-7000-8000-000000000000"
 
 
 class Raw:
@@ -70,7 +71,7 @@ def status(action: Any) -> tuple[grpc.StatusCode, str]:
     [
         ("", "ping", Code.NOT_FOUND),
         ("no uuid", "ping", Code.NOT_FOUND),
-        (str(uuid4()), "ping", Code.NOT_FOUND),
+        (NOBODY, "ping", Code.NOT_FOUND),
         (None, "", Code.NOT_FOUND),
         (None, "nope", Code.NOT_FOUND),
         (None, "__init__", Code.NOT_FOUND),
@@ -190,8 +191,8 @@ def test_reset_at_once(exporter: Exporter, raw: Raw) -> None:
         {},
         {"kind": "client_stream"},
         {"kind": "client_stream", "uuid": "x"},
-        {"kind": "client_stream", "uuid": str(uuid4()), "x_jmp_content_encoding": None},
-        {"kind": "client_stream", "uuid": str(uuid4()), "x_jmp_content_encoding": "rot13"},
+        {"kind": "client_stream", "uuid": NOBODY, "x_jmp_content_encoding": None},
+        {"kind": "client_stream", "uuid": NOBODY, "x_jmp_content_encoding": "rot13"},
         {"kind": "presigned_request"},
         {"kind": "presigned_request", "url": "file:///etc/passwd", "method": "GET", "headers": {}},
         {"kind": "presigned_request", "url": "http://", "method": "GET", "headers": {}},

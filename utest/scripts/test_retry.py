@@ -79,3 +79,35 @@ def test_nothing_is_run_again_unless_it_is_asked_for(tmp_path: Path, kind: str) 
     code, output, record = run(tmp_path, kind, 1, "0")
     assert code == 1, output
     assert "once more" not in output and not record
+
+
+WHERE = """
+import os
+import pytest
+
+
+@pytest.mark.alone
+def test_by_itself():
+    assert "PYTEST_XDIST_WORKER" not in os.environ
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_beside_others(number):
+    assert "PYTEST_XDIST_WORKER" in os.environ
+"""
+
+
+def test_tests_run_beside_each_other_but_for_those_that_are_marked(tmp_path: Path) -> None:
+    suite = tmp_path / "test_where.py"
+    suite.write_text(WHERE)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "utest", "-q", str(suite)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={**inherited, "TEST_PROCESSES": "2"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout and "1 passed, 4 deselected" in done.stdout

@@ -60,6 +60,7 @@ def test_a_name_alone_is_an_error_unless_the_server_undid_it(compression: str) -
         ("a.tgz", PACKED["gzip"], "tar"),
         ("a.tar.xz", PACKED["xz"], "tar"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_archives_are_refused(name: str, head: bytes, what: str) -> None:
     with pytest.raises(ValueError, match=f"is (a|an) .*{what}|is {what}"):

@@ -129,7 +129,9 @@ def test_an_absent_message_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), ValueError("x"), memoryview(b"x"), [object()], {"a": {"b": object()}}], ids=repr
+    "value",
+    [object(), ValueError("x"), memoryview(b"x"), [object()], {"a": {"b": object()}}],
+    ids=["object", "exception", "memory", "in a list", "in a dictionary"],
 )
 def test_a_value_without_a_form_is_refused_with_its_type(value: Any) -> None:
     with pytest.raises(ValueError, match=r"type (object|ValueError|memoryview) cannot be sent"):
