@@ -203,7 +203,9 @@ def _shield_handlers() -> None:
 
 def _restore_handlers() -> None:
     for number, handler in reversed(_main.saved):
-        _signal.signal(number, handler)
+        # What is not of ours any more was set by a handler meanwhile, and stays.
+        if type(_signal.getsignal(number)) is _Handler or number == _POKE:
+            _signal.signal(number, handler)
 
 
 class UnaryCall(Shield):

@@ -70,6 +70,17 @@ def test_handlers_are_what_they_were_after_a_shield() -> None:
     assert signal.getsignal(NUMBER) is before
 
 
+def test_a_handler_that_is_replaced_by_a_handler_stays_replaced() -> None:
+    def only_once(number: int, frame: object) -> None:
+        signal.signal(NUMBER, signal.SIG_IGN)
+        raise Interrupted
+
+    signal.signal(NUMBER, only_once)
+    with pytest.raises(Interrupted), Shield():
+        signal.raise_signal(NUMBER)
+    assert signal.getsignal(NUMBER) is signal.SIG_IGN
+
+
 def test_a_handler_that_does_not_raise_disturbs_nothing() -> None:
     calls: list[int] = []
     before = signal.signal(NUMBER, lambda number, frame: calls.append(number))
