@@ -73,6 +73,7 @@ class Administrator:
         return [(lease.exporter, lease.name) for lease in leases if lease.exporter]
 
 
+@pytest.mark.timeout(1200)
 def test_leases_outlast_a_controller_that_is_killed_twenty_times(world: World) -> None:
     controller = world.start_controller()
     data = world.home / "state" / "jumpstarter" / "controller"

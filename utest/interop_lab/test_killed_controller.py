@@ -133,6 +133,7 @@ def check(lab: Lab, workers: list[Worker]) -> None:
                 assert lease.effective_begin_time == promise.lease.effective_begin_time
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", [1])
 def test_killed_controller_loses_doubles_and_shortens_no_lease(
     ours: Installation, tmp_path: Path, seed: int

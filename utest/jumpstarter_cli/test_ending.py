@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
+from utest.terminals import close
+
 if TYPE_CHECKING:
     from .conftest import Cli, Running
 
@@ -152,7 +154,7 @@ def test_terminal_of_a_serial_console_is_restored(cli: Cli, kill: str) -> None:
         assert "-icanon" not in child.match.group(1)
         assert "Traceback" not in (child.before or "")
     finally:
-        child.close(force=True)
+        close(child)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
@@ -170,7 +172,7 @@ def test_serial_console_that_gets_a_signal_restores_the_terminal_and_says_so(
         local = int(termios.tcgetattr(child.child_fd)[3])
         assert local & termios.ICANON and local & termios.ECHO
     finally:
-        child.close(force=True)
+        close(child)
 
 
 def _tree(pid: int) -> list[int]:

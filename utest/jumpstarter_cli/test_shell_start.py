@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 
+from utest.terminals import close
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,7 +44,7 @@ def shell(request: pytest.FixtureRequest, cli: Cli, board: Path) -> Iterator[Any
         child.expect("example-local.*➤")
         yield child
     finally:
-        child.close(force=True)
+        close(child)
 
 
 def test_shell_completes_the_commands_of_drivers(shell: Any) -> None:
@@ -79,7 +81,7 @@ def test_shell_keeps_the_variable_by_which_it_is_taught(
         child.send(f'echo "is:${{{variable}-unset}}."\r')
         child.expect_exact(f"is:{value or 'unset'}.\r")
     finally:
-        child.close(force=True)
+        close(child)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,7 +95,7 @@ def test_start_up_files_of_the_user_stay_unread(cli: Cli, board: Path, kind: str
         child.expect("➤")
         assert "file was read" not in child.before
     finally:
-        child.close(force=True)
+        close(child)
 
 
 def test_shell_tells_board_labels_and_time_at_its_start(cli: Cli) -> None:

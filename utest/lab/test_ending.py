@@ -9,6 +9,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from utest.terminals import close
+
 from .world import Process, World
 
 SERIAL = {
@@ -73,5 +75,5 @@ def test_serial_console_at_the_end_of_a_lease(world: World, board: Process) -> N
         child.expect("done\r\n")
         assert "-icanon\r" not in child.before
     finally:
-        child.close(force=True)
+        close(child)
     world.nothing_is_leased()

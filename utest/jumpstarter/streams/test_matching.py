@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from itertools import combinations
 from time import monotonic
 
 import pytest
@@ -65,6 +66,20 @@ def test_a_text_is_found_however_much_has_come_with_it_in_one_piece(line: bytes)
     data = b"login: \r\n" + 100 * line
     assert end_of(Matcher("login:"), data) == len(b"login:")
     assert end_of(Matcher("gin: \n"), data) == len(b"login: \r\n")
+
+
+@pytest.mark.parametrize("regex", [False, True])
+@pytest.mark.parametrize("wanted", ["any key", "Hit any key to stop", "=>"])
+def test_a_match_is_found_wherever_what_came_was_cut_and_however_much_came_behind_it(
+    wanted: str, regex: bool
+) -> None:
+    data = b"\r\nNet: eth0\r\nHit any key to stop:  3 \b\b\b 2 \r\n\r\n=> \r\nstarting\r\nlogin: "
+    taken = data[: data.index(wanted.encode()) + len(wanted)]
+    for first, second in combinations(range(1, len(data)), 2):
+        matcher = Matcher(wanted, regex=regex)
+        pieces = (data[:first], data[first:second], data[second:])
+        ends = (matcher.feed(piece, seconds=60) for piece in pieces)
+        assert next((end for end in ends if end is not None), None) == len(taken), pieces
 
 
 def test_the_first_of_several_texts_counts() -> None:

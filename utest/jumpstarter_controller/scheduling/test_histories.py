@@ -20,6 +20,8 @@ from utest.jumpstarter_controller.scheduling.simulator import (
     play,
 )
 
+pytestmark = pytest.mark.timeout(1200)
+
 EACH = settings(
     deadline=None,
     database=None,
