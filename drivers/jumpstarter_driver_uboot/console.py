@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Seconds that each attempt to catch the prompt waits. Shorter than U-Boot's shortest boot delay of one
 #: second.
 ATTEMPT = 0.5
-#: Seconds for U-Boot to echo a command that was typed.
+#: Seconds for U-Boot to echo a command that was typed, at least.
 ECHO_TIMEOUT = 10
 #: Seconds of silence behind a prompt.
 SILENCE = 0.1
@@ -79,9 +79,10 @@ class Prompt:
             raise ValueError(f"found {command!r}, expected a command of one line without control characters")
         self._line.text.take()
         self._line.send(f"{command}\r")
-        if not self._seen(f"{command}\n"):
+        patience = max(ECHO_TIMEOUT, timeout)
+        if not self._seen(f"{command}\n", patience):
             wrote = _shown(self._line.text.peek())
-            raise UbootTimeout(f"U-Boot did not echo `{command}` within {ECHO_TIMEOUT} s; it wrote {wrote}")
+            raise UbootTimeout(f"U-Boot did not echo `{command}` within {patience:g} s; it wrote {wrote}")
         if not self._wait_for_prompt(timeout):
             wrote = _shown(self._line.text.take())
             self._line.send(INTERRUPT)
@@ -113,10 +114,10 @@ class Prompt:
             f"the prompt {self._text!r} came and then U-Boot did not answer `echo`; is it U-Boot's?"
         )
 
-    def _seen(self, text: str) -> bool:
+    def _seen(self, text: str, patience: float = ECHO_TIMEOUT) -> bool:
         """Wait for *text*, and take what came up to it. Raises `LineEnded` when the line has ended."""
         try:
-            self._line.text.take_until(Matcher(text), ECHO_TIMEOUT)
+            self._line.text.take_until(Matcher(text), patience)
         except NothingMoreComes:
             raise LineEnded(f"the serial line ended; {self._last_words()}") from None
         except NotFound:

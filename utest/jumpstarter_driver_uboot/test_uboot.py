@@ -98,8 +98,8 @@ class TestAtThePrompt:
         ],
     )
     def test_variable_keeps_its_value_as_it_is(self, uboot: Any, value: str) -> None:
-        uboot.set_env("foo", value)
-        assert uboot.get_env("foo") == value
+        uboot.set_env("foo", value, STEP)
+        assert uboot.get_env("foo", STEP) == value
 
     def test_variable_that_is_not_set_is_none(self, uboot: Any) -> None:
         assert uboot.get_env("no_such_variable") is None

@@ -235,6 +235,8 @@ class Screen:
 
     def window(self, start: int) -> str:
         """The text from place *start* on."""
+        if start >= self._line_at:
+            return "".join(self._line.cells[start - self._line_at : self._line.length])
         first = max(0, bisect_right(self._starts, start) - 1)
         runs = self._runs[first:]
         parts = [run.text for run in runs]

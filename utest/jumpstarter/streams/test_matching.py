@@ -164,6 +164,13 @@ def test_the_cost_of_a_text_is_what_came_however_it_comes() -> None:
     assert matcher.looked_at < 1.5 * matcher.fed
 
 
+def test_the_cost_of_a_text_on_one_long_line_is_what_came() -> None:
+    matcher = Matcher("never said")
+    for number in range(10_000):
+        assert matcher.feed(b"." if number % 10 else b"\x08#") is None
+    assert matcher.looked_at < 12 * matcher.fed  # the text's length, and what is new
+
+
 def test_the_cost_of_a_pattern_is_linear_in_what_came() -> None:
     costs = []
     for lines in (2_000, 8_000):

@@ -110,5 +110,15 @@ def test_a_line_without_end_is_kept_in_parts_and_counts_bytes() -> None:
     assert len(screen._line.cells) <= LONGEST_PART + 1000
 
 
+def test_a_part_of_the_text_is_the_end_of_all_of_it() -> None:
+    screen = Screen()
+    screen.feed(b"one\r\ntwo\r\r\nthree \x1b[1mfour\x08r")
+    text = screen.window(0)
+    assert text == "one\ntwo\nthree four"
+    assert [screen.window(start) for start in range(len(text) + 2)] == [
+        text[start:] for start in range(len(text) + 2)
+    ]
+
+
 def test_sequences_are_listed_for_a_message() -> None:
     assert control_sequences(b"a\x1b[1mb\x1b[0mc\x1b[1m\x08") == ["\x1b[1m", "\x1b[0m", "\x08"]
