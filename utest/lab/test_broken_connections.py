@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from .blackhole import Network
 from .test_data_plane import alive, routers, start_board
+from .test_router_process import free_port
 from .world import Process, World, wait_for
 
 
@@ -174,3 +176,21 @@ def test_router_as_a_service_that_was_killed_is_waited_for_and_taken_over(
     goes_on(shell)
     ends_well(shell, end)
     assert [each for each in routers(world) if alive(each)] == [again.popen.pid]
+
+
+def test_no_call_fails_while_the_network_drops_everything(own_world: World, tmp_path: Path) -> None:
+    world, end = own_world, tmp_path / "end"
+    world.processes[0].end()
+    listen = f"127.0.0.1:{free_port()}"
+    with Network(listen) as network:
+        # Client and exporter meet at the router through the network.
+        router = {"listen": listen, "endpoint": network.address, "joint": {"listen": ""}}
+        world.start_controller({"router": router}, router_listen=None)
+        start_board(world)
+        shell = calling(world, end)
+        goes_on(shell)
+        network.swallow()
+        shell.until("Waiting for exporter board: ")
+        network.mend()
+        goes_on(shell)
+        ends_well(shell, end)
