@@ -267,25 +267,38 @@ with {outer}config.lease(selector="{kind}") as lease:
 @pytest.mark.parametrize(
     "command",
     [
-        ("jmp", "shell", "-l", "{kind}", "--", "true"),
-        ("jmp", "shell", "-l", "{kind}", "--duration", "1m", "--client", "anna", "--", "true"),
-        ("python", "-c", IN_PYTHON.replace("{outer}", "")),
-        ("robot", "--output", "NONE", "--log", "NONE", "--report", "NONE", "{suite}"),
+        "jmp shell -l {kind} -- true",
+        "jmp shell -l {kind} --duration 1m --client anna -- true",
+        "python {script}",
+        "robot --output NONE --log NONE --report NONE {suite}",
     ],
     ids=["shell", "shell of a client", "python", "robot"],
 )
-def test_waiting_for_leases_that_this_client_has_left_is_an_error_at_once(
-    world: World, kind: str, command: tuple[str, ...]
+def test_waiting_for_leases_that_the_same_shell_has_made_is_an_error_at_once(
+    world: World, kind: str, command: str
 ) -> None:
-    leases = [create(world, kind) for _ in range(2)]
-    suite = world.home / "oneself.robot"
+    suite, script = world.home / "oneself.robot", world.home / "oneself.py"
     suite.write_text(SUITE.replace("selector=%{WANTED}", f"selector={kind}    client=anna"))
-    process = world.start(*(part.replace("{kind}", kind).replace("{suite}", str(suite)) for part in command))
+    script.write_text(IN_PYTHON.format(outer="", kind=kind))
+    create = f"jmp create lease -l {kind} --wait 30 -o name"
+    waits = command.format(kind=kind, suite=suite, script=script)
+    process = world.start("sh", "-c", f"{create} && {create} && {waits}")
     assert process.wait() != 0
-    assert "this client's own leases hold all exporters that fit: " in process.text()
-    assert all(lease in process.text() for lease in leases)
-    assert "of 'jmp create lease', in use by nobody" in process.text()
+    leases = process.text().split()[:2]
+    told = process.text().replace("\n", " ")
+    assert "this client's own leases hold all exporters that fit: " in told
+    assert all(told.count(lease) >= 2 for lease in leases)
+    assert "of 'jmp create lease' in this shell, in use by nobody" in told
     assert sorted(lease["name"] for lease in world.leases()) == sorted(leases)
+    world.ok("delete", "lease", *leases)
+
+
+def test_lease_that_another_shell_has_made_is_waited_for_and_named(world: World, kind: str) -> None:
+    leases = [create(world, kind) for _ in range(2)]
+    done = world.jmp("shell", "-l", kind, "--acquisition-timeout", "3", "--", "true")
+    assert done.code == 1
+    assert "this client's own leases hold all exporters that fit: " in done.err
+    assert all(lease in done.err for lease in leases)
     world.ok("delete", "lease", *leases)
 
 

@@ -8,6 +8,8 @@ from typing import Final
 
 #: Key of a lease's context for the job that has made it.
 JOB_KEY: Final = "ci-job"
+#: The same for the shell that `jmp create lease` was typed into.
+SHELL_KEY: Final = "shell"
 
 #: The variables that together name one job, by service; the first of which all are set count. A job that is repeated, or runs
 #: in several variants at a time, is another job each time.
@@ -34,10 +36,18 @@ def job_id(environment: Mapping[str, str] = os.environ) -> str:
     return ""
 
 
+def shell_id() -> str:
+    """The terminal, or the script of a service, that this process was started from; "" where that cannot be told."""
+    try:
+        return _short(f"{os.uname().nodename}-{os.stat('/proc/self/ns/pid').st_ino}-{os.getsid(0)}")  # noqa: PTH116
+    except OSError:
+        return ""
+
+
 def job_context() -> dict[str, str]:
-    """What a lease's context says of the job that has made it."""
-    job = job_id()
-    return {JOB_KEY: job} if job else {}
+    """What a lease's context says of the job, and of the shell, that has made it."""
+    found = {JOB_KEY: job_id(), SHELL_KEY: shell_id()}
+    return {key: value for key, value in found.items() if value}
 
 
 def _short(text: str) -> str:

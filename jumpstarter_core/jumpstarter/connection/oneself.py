@@ -12,7 +12,7 @@ from jumpstarter.client.lab import Lab, Lease, LeaseClaimed
 from jumpstarter.common.exceptions import JumpstarterException, LeaseError
 
 from .environment import SHELL_LEASE
-from .jobs import JOB_KEY, job_id
+from .jobs import JOB_KEY, SHELL_KEY, job_id, shell_id
 
 if TYPE_CHECKING:
     from .holding import LeaseRequest
@@ -88,7 +88,7 @@ def refuse_waiting_for_oneself(lab: Lab, request: LeaseRequest, name: str) -> st
     """What `told_of` says, where others of this client may still give an exporter back.
 
     Raises LeaseError with it when nobody would: each of the leases is used by this thread, is that of the surrounding shell,
-    or was made with `jmp create lease` by this job and is used by nobody.
+    or was made with `jmp create lease` in the shell that now waits, and is used by nobody.
     """
     leases = own_leases(lab, request, name)
     notes = {each.name: _who_keeps(lab, each) if request.alone else "" for each in leases}
@@ -104,14 +104,14 @@ def _who_keeps(lab: Lab, lease: Lease) -> str:
         return "in use by this program"
     if lease.name in (os.environ.get("JMP_LEASE"), os.environ.get(SHELL_LEASE)):
         return "of the surrounding shell, or named by JMP_LEASE"
-    return "of 'jmp create lease', in use by nobody" if _is_left_alone(lab, lease) else ""
+    return "of 'jmp create lease' in this shell, in use by nobody" if _is_left_alone(lab, lease) else ""
 
 
 def _is_left_alone(lab: Lab, lease: Lease) -> bool:
-    """Whether `jmp create lease` made *lease* for this job, and nobody uses it."""
+    """Whether `jmp create lease` made *lease* in the shell of this process, and nobody uses it."""
     from .holding import new_claim, unclaim
 
-    if not is_kept(lab, lease):
+    if not is_kept(lab, lease) or lease.context.get(SHELL_KEY, "") != shell_id():
         return False
     claim = new_claim()
     try:
