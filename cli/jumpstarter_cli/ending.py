@@ -57,7 +57,8 @@ def terminate(number: int, frame: FrameType | None) -> None:
     _ending.code = _ending.code or 128 + number
     # What a loop of the command says of tasks that this exception meets is a consequence, with a traceback for each.
     if (logging := sys.modules.get("logging")) is not None:
-        logging.getLogger("asyncio").disabled = True
+        with suppress(AttributeError):  # half loaded
+            logging.getLogger("asyncio").disabled = True
     error = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
     loop = _running_loop()
     if loop is None or _ending.asked:  # a second signal is one of a user in a hurry, or ours
@@ -79,8 +80,9 @@ def end_soon() -> int | None:
 
 
 def _running_loop() -> AbstractEventLoop | None:
-    asyncio = sys.modules.get("asyncio")
-    return None if asyncio is None else asyncio._get_running_loop()  # type: ignore[no-any-return]
+    # It may be no more than half loaded at this moment, and then runs no loop.
+    running = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return None if running is None else running()  # type: ignore[no-any-return]
 
 
 def _ask(loop: AbstractEventLoop, error: BaseException, number: int) -> None:

@@ -17,7 +17,7 @@ COUNT = int(os.environ.get("TEST_INTERRUPTIONS", "200"))
 #: Seconds for one run. A hang is told by the program itself, with the stacks of its threads.
 LIMIT = 600.0 + COUNT / 5
 #: Commands that signals end in one run, each of which has to be started.
-COMMANDS = COUNT // 25
+COMMANDS = max(8, COUNT // 50)
 
 
 def in_a_shell(program: str, seed: int, count: int) -> subprocess.CompletedProcess[str]:

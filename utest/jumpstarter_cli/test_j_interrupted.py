@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,6 +145,18 @@ def test_a_signal_in_the_midst_of_the_commands_own_loop_ends_it(
 ) -> None:
     result = cli.j("mover", "own-loop-taking", str(int(signum)))
     assert (result.code, result.err.strip()) == (code, "")
+
+
+def test_a_signal_while_modules_are_being_loaded_ends_the_command() -> None:
+    program = (
+        "import os, sys, types\n"
+        "from jumpstarter_cli.ending import handle_signals\n"
+        "handle_signals()\n"
+        "sys.modules.update({name: types.ModuleType(name) for name in ('asyncio', 'logging')})\n"
+        "os.kill(os.getpid(), 15)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
 
 
 @pytest.mark.parametrize("way", ["shout-portal", "shout-own-loop", "shout-nested"])
