@@ -6,7 +6,6 @@ import asyncio
 import logging
 import resource
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 #: Open files that a controller may have; more would cost memory for nothing.
 FILES: Final = 65536
-#: Seconds for which the thread of the services keeps Python from the others. gRPC's threads ask for the certificate at each
-#: handshake: at Python's 5 ms, exporters that come back together would be let in one after the other, 200 a second.
-SWITCH: Final = 0.0005
 
 
 @click.command
@@ -69,7 +65,6 @@ def run(
         ) from None
     settings = controller_settings(data_dir, config, listen, router_listen, endpoints)
     allow_files()
-    sys.setswitchinterval(SWITCH)
     number = asyncio.run(_run(settings))
     raise SystemExit(128 + number)
 

@@ -95,8 +95,14 @@ class Fleet:
         return True
 
     def _said(self, number: int) -> tuple[int, ...]:
-        sets = (self.enabled, self._present, self._ready, self._passing, self._heard)
-        return tuple(mask >> number & 1 for mask in sets)
+        bit = 1 << number
+        return (
+            self.enabled & bit,
+            self._present & bit,
+            self._ready & bit,
+            self._passing & bit,
+            self._heard & bit,
+        )
 
     def _place(self, number: int, exporter: Exporter) -> None:
         bit = 1 << number
