@@ -128,7 +128,7 @@ class TestBoard(JumpstarterTest):
     ],
 )
 def test_pytest_says_which_board_and_lease_it_uses(world: World, selector: str, named: bool) -> None:
-    name = lease(world, "left")
+    name = world.ok("create", "lease", "-l", "side=left", "--wait", "30", "-o", "name").strip()
     (world.home / "test_told.py").write_text(PYTEST.format(selector=selector))
     run = world.start(
         "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(world.home / "test_told.py"),
