@@ -44,6 +44,7 @@ class Waits:
         name: what the exporter is called in them.
         over: says, on a thread, why there is nothing to wait for; None while there is.
         why: says, on a thread, why the exporter cannot be reached; None when nothing is known.
+        explain: the same for a call that failed and does not wait.
     """
 
     limit: float = 0.0
@@ -51,6 +52,7 @@ class Waits:
     name: str = ""
     over: Callable[[], str | None] = _nothing
     why: Callable[[], str | None] = _nothing
+    explain: Callable[[], str | None] = _nothing
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ class Forwarder(grpc.GenericRpcHandler):
     async def _details(self, code: grpc.StatusCode, details: str) -> str:
         if code is not grpc.StatusCode.UNAVAILABLE:
             return details
-        return await asyncio.to_thread(self._waits.over) or details
+        return await asyncio.to_thread(self._waits.explain) or details
 
 
 class _Numbers:

@@ -138,6 +138,10 @@ class Keeper:
 
     def why_gone(self) -> str | None:
         """Why the exporter cannot be reached, as the controller has it; None when it does not know."""
+        return self.why_over() or self._why_away()
+
+    def why_over(self) -> str | None:
+        """Why the lease is of no use any more, as the controller has it; None when it goes on, or nobody knows."""
         if self.ended is not None:
             return f"lease {self.lease.name} {self.ended}"
         try:
@@ -147,10 +151,11 @@ class Keeper:
         except JumpstarterException as error:
             return str(error)
         reason = self._why_over(lease)
-        return self._why_away(lease) if reason is None else f"lease {lease.name} {reason}"
+        return None if reason is None else f"lease {lease.name} {reason}"
 
-    def _why_away(self, lease: Lease) -> str | None:
+    def _why_away(self) -> str | None:
         """That the exporter is offline, where the controller knows it; the lease goes on then."""
+        lease = self.lease
         try:
             exporter = self._lab.get_exporter(lease.exporter, timeout=ASK_TIMEOUT)
         except (JumpstarterException, ValueError):

@@ -293,7 +293,7 @@ def _reached(
         waiting.update(f"Waiting for exporter {held.exporter} to answer: {why}")
 
     passage = find_passage(kept.lab, held.name, timeout)
-    waits = Waits(limit_retry, notify, held.exporter, keeper.why_gone)
+    waits = Waits(limit_retry, notify, held.exporter, keeper.why_over, explain=keeper.why_gone)
     way = stack.enter_context(tunnel(config, held.name, timeout, passage, OPTIONS, share=share, waits=waits))
     stack.enter_context(explained_by(keeper.why_gone))
     stub = stack.enter_context(_stub(way))
