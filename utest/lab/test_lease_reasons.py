@@ -118,7 +118,7 @@ def test_exporter_that_has_gone_is_told_by_its_name_and_the_lease_goes_on(world:
     process = world.run_exporter("leaves")
     lease = world.ok("create", "lease", "-n", "leaves", "--wait", "30", "-o", "name").strip()
     inside = world.start(
-        "jmp", "shell", "--lease", lease, "--", "sh", "-c",
+        "jmp", "shell", "--lease", lease, "--retry-timeout", "0", "--", "sh", "-c",
         "echo on; while j power on > /dev/null 2> $HOME/gone; do sleep 0.1; done; cat $HOME/gone",
     )  # fmt: skip
     inside.until("on\n")
