@@ -107,9 +107,9 @@ def test_demo_passes_on_the_simulated_board(tmp_path: Path) -> None:
     assert total is not None
     assert total.attrib["fail"] == "0" and int(total.attrib["pass"]) >= 10
     leased = [line.split() for line in done.stdout.splitlines() if " demo " in line]
-    assert [(words[2], words[4]) for words in leased] == [
-        ("widget", "Released"),
-        ("simulated", "Released"),
+    assert [(words[2], *words[4:6]) for words in leased] == [
+        ("widget", "Ended", "(Released)"),
+        ("simulated", "Ended", "(Released)"),
     ], leased
 
 

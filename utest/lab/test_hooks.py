@@ -291,13 +291,16 @@ def test_what_a_before_hook_left_behind_runs_during_the_lease_and_not_after_it(
 def test_what_an_after_hook_left_behind_does_nothing_to_the_next_board_user(
     board: Make, tmp_path: Path
 ) -> None:
-    go, did = tmp_path / "go", tmp_path / "did"
-    late = f"until [ -e {go} ]; do sleep 0.1; done; touch {did}; j power off"
-    made = board(after=f"(setsid sh -c '{late}' > /dev/null 2>&1 &)")
+    pid = tmp_path / "pid"
+    late = f"echo $$ > {pid}; sleep 600; j power off"
+    # The hook ends when what it leaves behind has told its number.
+    made = board(
+        after=f"rm -f {pid}; (setsid sh -c '{late}' > /dev/null 2>&1 &); until [ -s {pid} ]; do sleep 0.1; done"
+    )
     assert made.shell("j", "power", "on").code == 0
-    done = made.shell("sh", "-c", f"touch {go}; sleep 3; j power on")
+    left = int(pid.read_text())
+    done = made.shell("sh", "-c", f"! kill -0 {left}")
     assert done.code == 0, done.err
-    assert not did.exists()
 
 
 def runs(pid: int) -> bool:

@@ -61,9 +61,10 @@ def test_offline_board_is_not_available_in_any_column(world: World, boards: None
 
 
 def seen_on_terminal(world: World, columns: int, *args: str) -> list[str]:
-    child = pexpect.spawn(
-        "jmp", list(args), env=world.environment(), encoding="utf-8", timeout=60, dimensions=(50, columns)
-    )
+    # pexpect sets the size when the program runs already, which may be too late.
+    script = f'unset COLUMNS LINES; stty rows 50 cols {columns}; exec jmp "$@"'
+    command = ["-c", script, "sh", *args]
+    child = pexpect.spawn("sh", command, env=world.environment(), encoding="utf-8", timeout=60)
     try:
         return child.read().splitlines()  # type: ignore[no-any-return]
     finally:

@@ -73,7 +73,9 @@ def test_exporter_stuck_in_native_code_is_started_anew_and_the_place_is_shown(
 
 def test_stuck_exporter_that_is_to_stop_is_ended(world: World, exporter: Make) -> None:
     name, process = exporter()
-    shell = world.start("jmp", "shell", "-n", name, "--", "sh", "-c", "echo started; exec j board on")
+    shell = world.start(
+        "jmp", "shell", "-n", name, "--retry-timeout", "0", "--", "sh", "-c", "echo started; exec j board on"
+    )
     shell.until("started")
     wait_for(lambda: "no sign" in process.text() or _is_stuck(process), "the exporter is stuck")
     assert process.end() == 143

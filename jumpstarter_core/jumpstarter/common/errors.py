@@ -186,7 +186,11 @@ def _last_reason(details: str) -> str:
     last = details.rsplit("Failed to connect to remote host: ", 1)[-1]
     if " last error: " in last:
         # "CODE: ADDRESS: connect failed: addr: ADDRESS error: REASON", or "CODE: ADDRESS: REASON"
-        last = last.rpartition(" last error: ")[2].partition(": ")[2].rpartition(" error: ")[2]
+        last = last.rpartition(" last error: ")[2].partition(": ")[2]
+        address, _, last = last.rpartition(" error: ")
+        path = address.rpartition("addr: unix:")[2]
+        if path and last == "Connection refused":
+            return f"nobody serves {path}; the 'jmp shell' that set JUMPSTARTER_HOST has ended"
     if "HTTP proxy returned response code" in last:
         return "the router of the lab has no connection to it now"
     return last or "no reason given"
