@@ -47,7 +47,8 @@ def _show(lease: Lease, output: str | None) -> None:
 
 def _wait(lab: Lab, request: LeaseRequest, name: str, limit: timedelta) -> Lease:
     """The lease when its exporter is there; given back when that takes too long, or is interrupted."""
-    from jumpstarter.connection.holding import release, unclaim, wait_until_ready
+    from jumpstarter.connection.claims import unclaim
+    from jumpstarter.connection.holding import release, wait_until_ready
     from jumpstarter.connection.oneself import own_leases, told_of
     from jumpstarter.connection.progress import ProgressLine
 
@@ -115,7 +116,8 @@ def create(
     $ jmp delete lease "${JMP_LEASE}"
     """
     from jumpstarter.common.exceptions import LeaseError
-    from jumpstarter.connection.holding import KEPT, LeaseRequest, create, new_lease_name
+    from jumpstarter.connection.claims import KEPT
+    from jumpstarter.connection.holding import LeaseRequest, create, new_lease_name
     from jumpstarter.connection.jobs import job_context
 
     if not selector and not name:

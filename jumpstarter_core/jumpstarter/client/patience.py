@@ -68,7 +68,7 @@ class Patience:
 
     def __init__(self, channel: grpc.aio.Channel, waits: Waits) -> None:
         self._channel = channel
-        self._waits = waits
+        self.waits = waits
         self._ready = asyncio.Event()
         self._loss = asyncio.Event()
         self._active = False
@@ -99,7 +99,7 @@ class Patience:
     @property
     def active(self) -> bool:
         """Whether calls wait now."""
-        return self._active and self._waits.limit > 0
+        return self._active and self.waits.limit > 0
 
     async def ready(self) -> None:
         """Wait until there is a connection. Raises Lost when there is none in time, or when it would be of no use."""
@@ -135,11 +135,11 @@ class Patience:
             return self._channel.get_state() is _READY and self._let_go()
         self.session = found
         if before.uuid and found.uuid != before.uuid and self.active:
-            self._waits.tell(
-                f"Exporter {self._waits.name} was started anew: its drivers are fresh, without what was set or opened before"
+            self.waits.tell(
+                f"Exporter {self.waits.name} was started anew: its drivers are fresh, without what was set or opened before"
             )
         elif self._waiting_calls and self._told_at:
-            self._waits.tell(f"Exporter {self._waits.name} answers again")
+            self.waits.tell(f"Exporter {self.waits.name} answers again")
         return self._let_go()
 
     def _let_go(self) -> bool:
@@ -163,7 +163,7 @@ class Patience:
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        deadline = begun + (min(self._waits.limit, GIVEN_UP) if self._in_vain else self._waits.limit)
+        deadline = begun + (min(self.waits.limit, GIVEN_UP) if self._in_vain else self.waits.limit)
         ready = asyncio.create_task(self._ready.wait())
         try:
             pause = FIRST_WORD
@@ -178,7 +178,7 @@ class Patience:
 
     async def _within(self, ready: asyncio.Task[Any], seconds: float) -> bool:
         """Whether there is a connection within *seconds*. Raises Lost when it would be of no use."""
-        over = asyncio.create_task(asyncio.to_thread(self._waits.over))
+        over = asyncio.create_task(asyncio.to_thread(self.waits.over))
         deadline = asyncio.get_running_loop().time() + max(seconds, 0)
         await asyncio.wait({ready, over}, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
         if not ready.done() and over.done() and (reason := over.result()) is not None:
@@ -193,15 +193,15 @@ class Patience:
         if self._told_at and now - self._told_at < AGAIN - 1:
             return
         first, self._told_at = not self._told_at, now
-        why = asyncio.create_task(asyncio.to_thread(self._waits.why))
+        why = asyncio.create_task(asyncio.to_thread(self.waits.why))
         await asyncio.wait({ready, why}, return_when=asyncio.FIRST_COMPLETED)
         reason = (why.result() if why.done() else None) or "its connection broke"
         since = "" if first else f" (for {_duration(seconds)} now)"
-        self._waits.tell(f"Waiting for exporter {self._waits.name}: {reason}{since}")
+        self.waits.tell(f"Waiting for exporter {self.waits.name}: {reason}{since}")
 
     async def _gone(self, seconds: float) -> str:
-        reason = await asyncio.to_thread(self._waits.why) or "its connection broke"
-        return f"exporter {self._waits.name} did not come back within {_duration(seconds)}: {reason}"
+        reason = await asyncio.to_thread(self.waits.why) or "its connection broke"
+        return f"exporter {self.waits.name} did not come back within {_duration(seconds)}: {reason}"
 
 
 def _duration(seconds: float) -> str:

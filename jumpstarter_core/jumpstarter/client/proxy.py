@@ -41,12 +41,11 @@ _UNKNOWN_END: Final = "whether the call was done is not known"
 class Forwarder(grpc.GenericRpcHandler):
     """Hands calls of any method on to *channel*. All kinds of calls look the same on the wire: messages both ways.
 
-    Where *channel* leads nowhere, *waits* may say why, and *patience* have calls wait.
+    Where *channel* leads nowhere, *patience* has calls wait, and may say why.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, waits: Waits, patience: Patience) -> None:
+    def __init__(self, channel: grpc.aio.Channel, patience: Patience) -> None:
         self._channel = channel
-        self._waits = waits
         self._patience = patience
         self._numbers = _Numbers()
         self._ending: set[asyncio.Task[None]] = set()
@@ -162,7 +161,7 @@ class Forwarder(grpc.GenericRpcHandler):
     async def _details(self, code: grpc.StatusCode, details: str) -> str:
         if code is not grpc.StatusCode.UNAVAILABLE:
             return details
-        return await asyncio.to_thread(self._waits.explain) or details
+        return await asyncio.to_thread(self._patience.waits.explain) or details
 
 
 class _Numbers:
@@ -202,11 +201,7 @@ async def _send(call: Any, context: _Context) -> None:
 
 
 #: Messages of any size: who sends and who receives them decide.
-OPTIONS: Final = (
-    *FLOW,
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-)
+OPTIONS: Final = (*FLOW, ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 
 @asynccontextmanager
@@ -219,7 +214,7 @@ async def proxying(
     """
     async with channel:
         patience = Patience(channel, waits or Waits())
-        server = await _start(channel, path, waits or Waits(), patience)
+        server = await _start(channel, path, patience)
         try:
             async with patience.following():
                 yield patience
@@ -229,12 +224,12 @@ async def proxying(
 
 async def start_proxy(channel: grpc.aio.Channel, path: str) -> grpc.aio.Server:
     """Serve a proxy to what is behind *channel* on the unix socket *path*, until the server that this gives is stopped."""
-    return await _start(channel, path, Waits(), Patience(channel, Waits()))
+    return await _start(channel, path, Patience(channel, Waits()))
 
 
-async def _start(channel: grpc.aio.Channel, path: str, waits: Waits, patience: Patience) -> grpc.aio.Server:
+async def _start(channel: grpc.aio.Channel, path: str, patience: Patience) -> grpc.aio.Server:
     server = grpc.aio.server(options=OPTIONS)
-    server.add_generic_rpc_handlers((Forwarder(channel, waits, patience),))
+    server.add_generic_rpc_handlers((Forwarder(channel, patience),))
     server.add_insecure_port(f"unix:{path}")
     await server.start()
     return server

@@ -481,7 +481,9 @@ def resolve_client_config(
         raise ArgumentError(
             f"client {client} and client_config {client_config} name two configurations: give one of them"
         )
-    address, _ = chosen(JMP_ENDPOINT), [chosen(name) for name in (JMP_NAMESPACE, JMP_NAME, JMP_TOKEN)]
+    address = chosen(JMP_ENDPOINT)
+    for name in (JMP_NAMESPACE, JMP_NAME, JMP_TOKEN):
+        chosen(name)  # empty is an error, whichever configuration is found
     path = client_config or (None if client else chosen(JMP_CLIENT_CONFIG))
     if path:
         return ClientConfigV1Alpha1.from_file(path)

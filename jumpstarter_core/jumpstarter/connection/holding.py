@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -36,7 +34,8 @@ from jumpstarter.common.exceptions import (
 from jumpstarter.common.interrupts import Flag
 from jumpstarter.common.selectors import Selector
 
-from .oneself import is_free, is_kept, own_leases, refuse_waiting_for_oneself, told_of, used_by_this_thread
+from .claims import is_free, is_kept, new_claim, unclaim, uninterrupted
+from .oneself import own_leases, refuse_waiting_for_oneself, told_of, used_by_this_thread
 from .progress import Repeating
 
 if TYPE_CHECKING:
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
     from .progress import Report
 
 DEFAULT_DURATION: Final = timedelta(minutes=30)
-
-#: Context of leases that were created to be used by several programs, one after the other: `adopt` looks for it.
-KEPT: Final = {"kept-by": "jmp-create-lease"}
 
 #: Seconds between attempts to reach a controller that went away: the first wait, and the longest.
 BACKOFF: Final = (0.5, 2.0)
@@ -61,13 +57,6 @@ RELEASE_ATTEMPT: Final = 5.0
 
 #: Seconds after which it is looked at again whether a client waits for its own leases.
 HINT_INTERVAL: Final = 30.0
-#: Seconds for the end of a claim: it lapses by itself, too.
-UNCLAIM_TIMEOUT: Final = 5.0
-
-
-def new_claim() -> str:
-    """A name for one use of a lease."""
-    return f"{randbits(96):024x}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -413,7 +402,7 @@ def release(lab: Lab, name: str, report: Report, timeout: float = RELEASE_TIMEOU
     deadline = since + timeout
     while True:
         try:
-            with _uninterrupted():
+            with uninterrupted():
                 lab.delete_lease(name, RELEASE_ATTEMPT)
         except LeaseError:
             return  # it has ended, was never made, or belongs to another client now
@@ -432,27 +421,6 @@ def release(lab: Lab, name: str, report: Report, timeout: float = RELEASE_TIMEOU
         except ConnectionError as error:
             report(f"Lease {name} could not be released: {error}")
         return
-
-
-def unclaim(lab: Lab, name: str, claim: str) -> None:
-    """Let others use the lease *name*. Never raises: where it does not arrive, the claim lapses."""
-    with contextlib.suppress(JumpstarterException), _uninterrupted():
-        lab.release_claim(name, claim, UNCLAIM_TIMEOUT)
-
-
-@contextmanager
-def _uninterrupted() -> Generator[None]:
-    """Ctrl-C, pressed again by someone in a hurry, does not keep the board from others."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler is not None:  # one that Python did not install cannot be put back
-                signal.signal(number, handler)
 
 
 class Backoff:

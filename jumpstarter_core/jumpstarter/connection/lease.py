@@ -27,8 +27,9 @@ from jumpstarter.common.errors import explained_by
 from jumpstarter.common.exceptions import JumpstarterException
 from jumpstarter.common.interrupts import Flag
 
+from .claims import unclaim
 from .controller import controller, token_notice
-from .holding import LeaseRequest, holding, unclaim
+from .holding import LeaseRequest, holding
 from .keeping import SOON, Keeper
 from .passage import find_passage
 from .progress import ProgressLine, Repeating, Report

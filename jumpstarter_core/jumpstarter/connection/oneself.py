@@ -6,19 +6,17 @@ import os
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from jumpstarter.client.lab import Lab, Lease, LeaseClaimed
+from jumpstarter.client.lab import Lab, Lease
 from jumpstarter.common.exceptions import JumpstarterException, LeaseError
 
+from .claims import is_free, is_kept, new_claim, unclaim
 from .environment import SHELL_LEASE
-from .jobs import JOB_KEY, SHELL_KEY, job_id, shell_id
+from .jobs import SHELL_KEY, shell_id
 
 if TYPE_CHECKING:
     from .holding import LeaseRequest
-
-#: Seconds that a controller gets to say whether a lease is free to be used: it waits for a user who may come back.
-CLAIM_TIMEOUT: Final = 30.0
 
 #: The leases of this process that are in use, with the thread that has each.
 _in_use: dict[str, threading.Thread] = {}
@@ -32,26 +30,6 @@ def used_by_this_thread(name: str) -> Generator[None]:
         yield
     finally:
         _in_use.pop(name, None)
-
-
-def is_kept(lab: Lab, lease: Lease) -> bool:
-    """Whether *lease* was created, by the job that this process belongs to, to be used by several programs."""
-    from .holding import KEPT
-
-    mine = lease.client == lab.name and KEPT.items() <= lease.context.items()
-    return mine and lease.context.get(JOB_KEY, "") == job_id()
-
-
-def is_free(lab: Lab, lease: Lease, claim: str) -> bool:
-    """Whether nobody else uses *lease*; then it is claimed. Raises LeaseClaimed that says who does."""
-    try:
-        for _ in lab.watch_lease(lease.name, CLAIM_TIMEOUT, claim=claim, exclusive=True):
-            return True
-    except LeaseClaimed:
-        raise
-    except (LeaseError, TimeoutError):
-        pass  # it has ended meanwhile
-    return False
 
 
 def own_leases(lab: Lab, request: LeaseRequest, name: str) -> list[Lease]:
@@ -109,8 +87,6 @@ def _who_keeps(lab: Lab, lease: Lease) -> str:
 
 def _is_left_alone(lab: Lab, lease: Lease) -> bool:
     """Whether `jmp create lease` made *lease* in the shell of this process, and nobody uses it."""
-    from .holding import new_claim, unclaim
-
     if not is_kept(lab, lease) or lease.context.get(SHELL_KEY, "") != shell_id():
         return False
     claim = new_claim()
