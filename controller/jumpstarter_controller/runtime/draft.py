@@ -38,6 +38,10 @@ class Table(Generic[T]):
     def delete(self, name: str) -> None:
         self.changed[name] = None
 
+    def __len__(self) -> int:
+        changed = self.changed.items()
+        return len(self._below) + sum((record is not None) - self.existed(name) for name, record in changed)
+
     def values(self) -> Iterator[T]:
         """All records, in the order in which they came."""
         return (record for _, record in self.items())

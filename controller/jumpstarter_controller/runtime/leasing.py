@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -43,18 +42,11 @@ def new_name() -> str:
     return str(uuid.UUID(int=number))
 
 
-def check_quota(leases: Mapping[str, Lease], client: str) -> None:
-    """Raises WrongState when *client* has `MAX_LEASES` of *leases*, which are those that have not ended."""
-    if len(leases) >= MAX_LEASES and sum(each.client == client for each in leases.values()) >= MAX_LEASES:
-        raise WrongState(
-            f"client '{client}' has {MAX_LEASES} leases, which is the most: end some with 'jmp delete leases'"
-        )
-
-
 def create(
     draft: Draft, client: str, name: str, spec: LeaseSpec, max_tags: int, actor: str, claim: str = ""
 ) -> None:
     """A new lease of *client*, and its *claim* on it if it has one."""
+    _check_quota(draft, client)
     check_new_lease(name, spec, max_tags)
     if draft.clients.get(client) is None:
         raise NotFound(f"client '{client}' does not exist; an administrator may have deleted it")
@@ -64,6 +56,16 @@ def create(
     draft.leases.put(name, lease.claimed(claim) if claim else lease)
     wanted = str(spec.selector) or f"exporter {spec.exporter_name}"
     draft.note(actor, "lease.create", f"leases/{name}", wanted)
+
+
+def _check_quota(draft: Draft, client: str) -> None:
+    """Raises WrongState when *client* has `MAX_LEASES` that have not ended."""
+    if len(draft.leases) < MAX_LEASES:
+        return
+    if sum(each.client == client and not each.ended for each in draft.leases.values()) >= MAX_LEASES:
+        raise WrongState(
+            f"client '{client}' has {MAX_LEASES} leases, which is the most: end some with 'jmp delete leases'"
+        )
 
 
 def claim(draft: Draft, name: str, claim: str, client: str, *, exclusive: bool) -> None:

@@ -28,7 +28,6 @@ from jumpstarter_controller.model import (
 )
 from jumpstarter_controller.runtime import identities, leasing
 from jumpstarter_controller.runtime.claims import Claims
-from jumpstarter_controller.runtime.draft import Draft
 from jumpstarter_controller.runtime.lab import Lab
 
 from .call import Context, Failure, Service, answer, metadata_of, refused_as
@@ -143,12 +142,10 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
         name = request.lease_id or leasing.new_name()
         if request.lease_id and await self._lab.lease(name) is not None:
             raise leasing.name_taken(name)
-
-        def create(draft: Draft) -> None:
-            leasing.check_quota(self._lab.records.leases, caller.name)
-            leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller), claim)
-
-        await self.change(caller, create)
+        await self.change(
+            caller,
+            lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller), claim),
+        )
         if claim:
             self._claims.expect(name, claim)
         return self._shown(await self._found(name))

@@ -230,12 +230,9 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
             selector=selector_from_proto(request.selector),
         )
         name = leasing.new_name()
-
-        def create(draft: Draft) -> None:
-            leasing.check_quota(self._lab.records.leases, caller.name)
-            leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
-
-        await self.change(caller, create)
+        await self.change(
+            caller, lambda draft: leasing.create(draft, caller.name, name, spec, self._max_tags, str(caller))
+        )
         return jumpstarter_pb2.RequestLeaseResponse(name=name)
 
     @answer(Role.CLIENT)
