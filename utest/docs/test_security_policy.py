@@ -9,26 +9,18 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from utest.docs.promised_tests import ROOT, check, rows
+
 JMP = Path(sys.executable).with_name("jmp")
 TEXT = (ROOT / "SECURITY.md").read_text()
 
 
-def promises() -> list[tuple[str, list[str]]]:
-    """The rows of all tables with tests: (promise, names of tests)."""
-    section = TEXT.partition("## What is promised")[2].partition("## What is not promised")[0]
-    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
-    return [(row[0], re.findall(r"`([^`]+)`", row[-1])) for row in rows if row != ["promise", "tests"]]
+PROMISES = rows(TEXT.partition("## What is promised")[2].partition("## What is not promised")[0])
 
 
-@pytest.mark.parametrize(("promise", "tests"), promises())
+@pytest.mark.parametrize(("promise", "tests"), PROMISES)
 def test_each_promise_names_tests_that_exist(promise: str, tests: list[str]) -> None:
-    assert tests, f"no test for: {promise}"
-    for test in tests:
-        path, _, name = test.partition("::")
-        assert (ROOT / path).is_file(), test
-        if name:
-            assert re.search(rf"\bdef {re.escape(name)}\(", (ROOT / path).read_text()), test
+    check(promise, tests)
 
 
 @pytest.mark.parametrize("line", sorted(set(re.findall(r"`(jmp [^`]+)`", TEXT))))

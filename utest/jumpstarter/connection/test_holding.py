@@ -15,8 +15,8 @@ import pytest
 from jumpstarter.client import watch
 from jumpstarter.client.lab import ControllerUnreachable, Lab, Lease, LeaseEvent, controller_error
 from jumpstarter.common.exceptions import ConfigurationError, ConnectionError, LeaseError
+from jumpstarter.connection.claims import KEPT
 from jumpstarter.connection.holding import (
-    KEPT,
     LeaseRequest,
     holding,
     new_lease_name,
