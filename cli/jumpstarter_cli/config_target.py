@@ -109,18 +109,22 @@ class Target:
 
 
 def default_path(kind: str, name: str) -> Path:
-    """The file of *name*: for exporters the system's, where services look, if its folder is there and this user may write.
+    """The file of *name*: for exporters the system's, where services look, if this user may write there.
 
-    Else, and for clients, the user's.
+    Else, and for clients, the user's. The system's folder of exporters is made where the one above it is there.
     """
     from jumpstarter.config.files import CLIENTS, EXPORTERS
 
     if kind == "client":
         return CLIENTS.user_path(name)
     user, system = EXPORTERS.user_path(name), EXPORTERS.system_path(name)
-    if user.exists() or not system.parent.is_dir() or not os.access(system.parent, os.W_OK):
-        return user
-    return system
+    return user if user.exists() or not _may_write(system.parent) else system
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether this user may write into *folder*, which need not be there if the one above it is."""
+    existing = folder if folder.exists() else folder.parent
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def nearest_folder(path: Path) -> Path:

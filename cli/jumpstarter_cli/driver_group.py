@@ -13,7 +13,7 @@ import click
 
 from .deferred import deferred
 from .entry import run
-from .groups import resolve_or_fail
+from .groups import HELP_OPTIONS, resolve_or_fail
 
 OUTSIDE_HELP = """\
 Runs the commands of an exporter's drivers.
@@ -111,6 +111,7 @@ def make() -> click.Group:
     return DriverGroup(
         "j",
         callback=_configure,
+        context_settings={"help_option_names": HELP_OPTIONS},
         invoke_without_command=True,
         subcommand_metavar="COMMAND [ARGS]...",
         params=[level_option(), quiet_option()],

@@ -49,7 +49,7 @@ def run(make: Callable[[], click.Command], prog_name: str) -> int:
 def _code_of(make: Callable[[], click.Command], prog_name: str) -> int:
     try:
         try:
-            result = _without_groups(_told_of_pipes(make()), prog_name)
+            result = _without_groups(_told_of_pipes(_named_in_errors(make())), prog_name)
             sys.stdout.flush()
         except (BrokenPipeError, _PipeBroken) as error:
             # It may be that of another pipe, or of a socket.
@@ -116,6 +116,35 @@ def _told_of_pipes(command: click.Command) -> click.Command:
     command.make_context = told(command.make_context)  # type: ignore[method-assign]
     command.invoke = told(command.invoke)  # type: ignore[method-assign]
     return command
+
+
+def _named_in_errors(command: click.Command) -> click.Command:
+    """*command*, whose usage errors, and those of its commands, all know whose they are: click forgets it for some."""
+    parse = command.parse_args
+
+    def parse_args(ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return parse(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    command.parse_args = parse_args  # type: ignore[method-assign]
+    if isinstance(command, click.Group):
+        _named_below(command)
+    return command
+
+
+def _named_below(group: click.Group) -> None:
+    resolve = group.resolve_command
+
+    def resolve_command(
+        ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = resolve(ctx, args)
+        return name, command and _named_in_errors(command), rest
+
+    group.resolve_command = resolve_command  # type: ignore[method-assign]
 
 
 def report(error: BaseException) -> int:

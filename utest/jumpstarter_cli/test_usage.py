@@ -20,6 +20,26 @@ def test_short_help_option(cli: Cli, command: str) -> None:
     assert cli.ok("jmp", *words, "-h") == cli.ok("jmp", *words, "--help") == cli.ok("jmp", "help", *words)
 
 
+@pytest.mark.parametrize("command", ["", "power", "power cycle"])
+def test_short_help_option_of_drivers_commands(cli: Cli, command: str) -> None:
+    short, long = (
+        cli.ok("jmp", "shell", "--exporter", "simulated", "--", "j", *command.split(), option)
+        for option in ("-h", "--help")
+    )
+    assert "-h, --help" in short
+    assert short == long
+
+
+def test_short_help_option_of_j_without_an_exporter(cli: Cli) -> None:
+    assert cli.ok("j", "-h") == cli.ok("j", "--help")
+
+
+def test_usage_error_of_a_drivers_command_says_which_help_to_read(cli: Cli) -> None:
+    result = cli.jmp("shell", "--exporter", "simulated", "--", "j", "power", "cycle", "--wait")
+    assert result.code == 2
+    assert result.error == "Error: Option '--wait' requires an argument. Try 'j power cycle --help'."
+
+
 def test_help_of_what_does_not_exist(cli: Cli) -> None:
     result = cli.jmp("help", "shel")
     assert result.code == 2
@@ -90,6 +110,11 @@ def test_info_in_json_is_json_also_without_a_client(cli: Cli) -> None:
         "get exporters --with x",
         "config validate",
         "gett",
+        "shell -l",
+        "--endpoint",
+        "admin --nope",
+        "admin create exporter x --label",
+        "completion",
     ],
 )
 def test_a_usage_error_is_a_sentence_that_ends_before_what_to_try(cli: Cli, command: str) -> None:

@@ -218,7 +218,7 @@ def test_exporter_is_saved_where_services_look_if_that_is_there(own_world: World
     world = own_world
     done = world.jmp("admin", "create", "exporter", "first", "-l", "a=b", "--save")
     assert "config/jumpstarter/exporters/first.yaml" in done.err
-    (world.home / "etc" / "exporters").mkdir(parents=True)
+    (world.home / "etc").mkdir()  # as 'sudo mkdir /etc/jumpstarter' makes it
     done = world.jmp("admin", "create", "exporter", "second", "-l", "a=b", "--save")
     path = world.home / "etc" / "exporters" / "second.yaml"
     assert done.err == f"Exporter configuration saved to {path}\n"

@@ -269,10 +269,11 @@ with {outer}config.lease(selector="{kind}") as lease:
     [
         "jmp shell -l {kind} -- true",
         "jmp shell -l {kind} --duration 1m --client anna -- true",
+        "jmp create lease -l {kind} --wait 60",
         "python {script}",
         "robot --output NONE --log NONE --report NONE {suite}",
     ],
-    ids=["shell", "shell of a client", "python", "robot"],
+    ids=["shell", "shell of a client", "create", "python", "robot"],
 )
 def test_waiting_for_leases_that_the_same_shell_has_made_is_an_error_at_once(
     world: World, kind: str, command: str

@@ -9,6 +9,7 @@ import click
 from jumpstarter_cli.admin import (
     API_VERSION,
     Access,
+    Admin,
     admin_options,
     administrator,
     age,
@@ -35,7 +36,8 @@ optional_name = click.argument("name", required=False, callback=plain_name)
 @output_option("json", "yaml", "name", kinds=True)
 def client(access: Access, name: str | None, output: str | None) -> None:
     """Display clients."""
-    found = _identities(access, "client", name)
+    with administrator(access) as admin:
+        found = _identities(admin, "client", name)
     items = [described(identity, "client", access.address()) for identity in found]
     if not show(items, KINDS["client"], output, single=name is not None):
         show_table(("NAME", "ENDPOINT"), [(i.name, access.address()) for i in found], access.namespace)
@@ -48,8 +50,9 @@ def client(access: Access, name: str | None, output: str | None) -> None:
 @output_option("json", "yaml", "name", kinds=True)
 def exporter(access: Access, name: str | None, devices: bool, output: str | None) -> None:
     """Display exporters."""
-    found = _identities(access, "exporter", name)
-    leased = {lease.exporter for lease in _leases(access) if lease.ready} if output is None else set()
+    with administrator(access) as admin:
+        found = _identities(admin, "exporter", name)
+        leased = {lease.exporter for lease in _leases(admin) if lease.ready} if output is None else set()
     endpoint = access.address()
     items = [described(identity, "exporter", endpoint) for identity in found]
     if show(items, KINDS["exporter"], output, single=name is not None):
@@ -85,14 +88,13 @@ def exporter(access: Access, name: str | None, devices: bool, output: str | None
     show_table(headings, rows, access.namespace)
 
 
-def _identities(access: Access, kind: str, name: str | None) -> list[Any]:
+def _identities(admin: Admin, kind: str, name: str | None) -> list[Any]:
     from jumpstarter_protocol import lab_pb2
 
-    with administrator(access) as admin:
-        request = lab_pb2.ListIdentitiesRequest(
-            role=role_number(kind), namespace=access.namespace, name=name or ""
-        )
-        return list(admin.ListIdentities(request).identities)
+    request = lab_pb2.ListIdentitiesRequest(
+        role=role_number(kind), namespace=admin.access.namespace, name=name or ""
+    )
+    return list(admin.ListIdentities(request).identities)
 
 
 def _shown_status(exporter: Any, leased: Collection[str]) -> str:
@@ -122,7 +124,8 @@ def lease(access: Access, name: str | None, all_: bool, output: str | None) -> N
     from jumpstarter.client.states import lease_cause, lease_state
     from jumpstarter.common.durations import format_duration
 
-    found = _leases(access, name, ended=all_ or name is not None)
+    with administrator(access) as admin:
+        found = _leases(admin, name, ended=all_ or name is not None)
     if output == "name":
         for each in found:
             click.echo(resource("lease", each.name))
@@ -150,15 +153,14 @@ def lease(access: Access, name: str | None, all_: bool, output: str | None) -> N
         show_table(headings, rows, access.namespace)
 
 
-def _leases(access: Access, name: str | None = None, *, ended: bool = False) -> list[Lease]:
+def _leases(admin: Admin, name: str | None = None, *, ended: bool = False) -> list[Lease]:
     from jumpstarter.client.lab import Lease
     from jumpstarter_protocol import lab_pb2
 
-    with administrator(access) as admin:
-        request = lab_pb2.AdminListLeasesRequest(
-            namespace=access.namespace, name=name or "", include_ended=ended
-        )
-        return [Lease.from_proto(item) for item in admin.ListLeases(request).leases]
+    request = lab_pb2.AdminListLeasesRequest(
+        namespace=admin.access.namespace, name=name or "", include_ended=ended
+    )
+    return [Lease.from_proto(item) for item in admin.ListLeases(request).leases]
 
 
 def _local(value: Any) -> str:

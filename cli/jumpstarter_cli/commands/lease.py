@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -49,13 +49,11 @@ def _wait(lab: Lab, request: LeaseRequest, name: str, limit: timedelta) -> Lease
     """The lease when its exporter is there; given back when that takes too long, or is interrupted."""
     from jumpstarter.connection.claims import unclaim
     from jumpstarter.connection.holding import release, wait_until_ready
-    from jumpstarter.connection.oneself import own_leases, told_of
+    from jumpstarter.connection.oneself import waiting_for_oneself
     from jumpstarter.connection.progress import ProgressLine
 
-    def hint() -> str:
-        return told_of(own_leases(lab, request, name))
-
     line = ProgressLine()
+    hint = waiting_for_oneself(lab, request, name, datetime.now(UTC) + limit)
     try:
         lease = wait_until_ready(lab, name, limit.total_seconds(), line, request.claim, hint=hint)
         unclaim(lab, name, request.claim)

@@ -35,7 +35,7 @@ from jumpstarter.common.interrupts import Flag
 from jumpstarter.common.selectors import Selector
 
 from .claims import is_free, is_kept, new_claim, unclaim, uninterrupted
-from .oneself import own_leases, refuse_waiting_for_oneself, told_of, used_by_this_thread
+from .oneself import used_by_this_thread, waiting_for_oneself
 from .progress import Repeating
 
 if TYPE_CHECKING:
@@ -156,15 +156,7 @@ def _own_lease_or_another(
         except JumpstarterException:
             return None
 
-    asked = False
-
-    def hint() -> str:
-        nonlocal asked
-        if asked:
-            return told_of(own_leases(lab, request, name))
-        asked = True
-        return refuse_waiting_for_oneself(lab, request, name)
-
+    hint = waiting_for_oneself(lab, request, name)
     return wait_until_ready(lab, name, timeout, report, request.claim, look if request.adopt else None, hint)
 
 

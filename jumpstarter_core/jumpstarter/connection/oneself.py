@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jumpstarter.client.lab import Lab, Lease
@@ -62,18 +63,41 @@ def told_of(leases: Sequence[Lease], notes: Mapping[str, str] | None = None) -> 
     )
 
 
-def refuse_waiting_for_oneself(lab: Lab, request: LeaseRequest, name: str) -> str:
-    """What `told_of` says, where others of this client may still give an exporter back.
+def refuse_waiting_for_oneself(
+    lab: Lab, request: LeaseRequest, name: str, until: datetime | None = None
+) -> str:
+    """What `told_of` says, where a board may still be given back: by others of this client, or as a lease ends before *until*.
 
     Raises LeaseError with it when nobody would: each of the leases is used by this thread, is that of the surrounding shell,
     or was made with `jmp create lease` in the shell that now waits, and is used by nobody.
     """
     leases = own_leases(lab, request, name)
+    if until is not None and any(each.ends_at is not None and each.ends_at < until for each in leases):
+        return told_of(leases)
     notes = {each.name: _who_keeps(lab, each) if request.alone else "" for each in leases}
     told = told_of(leases, notes)
     if leases and all(notes.values()):
         raise LeaseError(f"nobody would end the wait for {request.wanted}: {told}")
     return told
+
+
+def waiting_for_oneself(
+    lab: Lab, request: LeaseRequest, name: str, until: datetime | None = None
+) -> Callable[[], str]:
+    """What tells a client that waits for the lease *name* about its own leases, again and again.
+
+    The first time it raises LeaseError where nobody would end the wait, as `refuse_waiting_for_oneself` does.
+    """
+    looked = False
+
+    def hint() -> str:
+        nonlocal looked
+        if looked:
+            return told_of(own_leases(lab, request, name))
+        looked = True
+        return refuse_waiting_for_oneself(lab, request, name, until)
+
+    return hint
 
 
 def _who_keeps(lab: Lab, lease: Lease) -> str:
