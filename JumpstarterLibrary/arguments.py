@@ -13,7 +13,7 @@ from typing import Any
 from jumpstarter.common.exceptions import ArgumentError
 from robot.api import TypeInfo
 
-from .conversion import to_client
+from .conversion import check_bool, to_client
 from .reflection import Argument, Signature
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -60,6 +60,7 @@ def argument_to_client(value: Any, argument: Argument) -> Any:
         return tuple(to_client(each, argument.annotation) for each in value)
     if argument.kind is inspect.Parameter.VAR_KEYWORD:
         return {name: to_client(each, argument.annotation) for name, each in value.items()}
+    check_bool(argument.name, value, argument.annotation)
     return to_client(value, argument.annotation)
 
 

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from jumpstarter.common.exceptions import ArgumentError
 from robot.api.types import Secret
 from robot.utils import secs_to_timestr
 
@@ -131,6 +132,13 @@ def is_record_class(annotation: Any) -> bool:
     return inspect.isclass(annotation) and (
         dataclasses.is_dataclass(annotation) or hasattr(annotation, "model_validate")
     )
+
+
+def check_bool(name: str, value: Any, annotation: Any = bool) -> None:
+    """Raise ArgumentError for a word that is neither yes nor no: Robot hands it on as it is, and it would count as yes."""
+    members = _union_members(annotation)
+    if isinstance(value, str) and bool in members and not {str, Any} & set(members):
+        raise ArgumentError(f"{name} is {value!r}, expected true or false")
 
 
 def to_client(value: Any, annotation: Any) -> Any:

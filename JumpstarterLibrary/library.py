@@ -10,7 +10,7 @@ from typing import Any
 
 from jumpstarter.common.end_reason import end_reason
 from jumpstarter.common.interrupts import Shield
-from robot.api import logger
+from robot.api import TypeInfo, logger
 from robot.api.deco import keyword
 from robot.api.types import Secret
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
@@ -28,7 +28,7 @@ from ._connection import (
 )
 from .aliases import Aliases
 from .arguments import usage
-from .conversion import time_text
+from .conversion import check_bool, time_text
 from .driver_keyword import DriverKeyword
 from .errors import as_text
 from .last_words import end_consoles, note_in_suite, warn_of_unlogged
@@ -93,7 +93,7 @@ class JumpstarterLibrary(DynamicCore):
     ROBOT_LIBRARY_DOC_FORMAT = "ROBOT"
     ROBOT_LISTENER_API_VERSION = 3
 
-    def __init__(self, timeout: timedelta = DEFAULT) -> None:
+    def __init__(self, timeout: timedelta | str = DEFAULT) -> None:
         """The library is imported without connecting to anything.
 
         Args:
@@ -102,7 +102,7 @@ class JumpstarterLibrary(DynamicCore):
         self._sessions = Aliases()
         self._leases = LeaseKeywords(self._sessions)
         self._driver_keywords: set[str] = set()
-        self._timeouts = Timeouts(timeout)
+        self._timeouts = Timeouts(_imported_with(timeout))
         super().__init__([self._leases])
         # A driver's method may have arguments of these names, too.
         self.keywords_spec["Call Driver Method"].argument_specification.insert(2, "/")
@@ -156,6 +156,7 @@ class JumpstarterLibrary(DynamicCore):
         Returns:
             The same as `Get Exporter Info`.
         """
+        check_bool("insecure", insecure)
         request = Request(exporter, config, host, selector, name, lease, client, duration)
         secret = passphrase.value if isinstance(passphrase, Secret) else passphrase
         session = self._connect(request, alias, secret, insecure)
@@ -381,3 +382,14 @@ def _environ() -> dict[str, str]:
     import os
 
     return dict(os.environ)
+
+
+def _imported_with(timeout: timedelta | str) -> timedelta:
+    """The time that an import gives. Robot is not left to convert it: it ends the run with a traceback where it cannot."""
+    try:
+        return TypeInfo.from_type_hint(timedelta).convert(timeout)  # type: ignore[no-any-return]
+    except ValueError:
+        raise ValueError(
+            f"timeout is {timeout!r}, expected a time such as '30 s'; the library takes no other argument: "
+            "`Connect To Exporter` says which exporter"
+        ) from None

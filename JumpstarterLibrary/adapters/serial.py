@@ -37,7 +37,7 @@ class SerialAdapter(Adapter):
 
     def read_until(
         self,
-        expected: str | list[str],
+        expected: str | list[Any] | tuple[Any, ...] | None,
         *,
         timeout: timedelta | None = None,
         regex: bool = False,
@@ -136,6 +136,8 @@ class SerialAdapter(Adapter):
 
     def _read(self, quiet: timedelta, timeout: timedelta | None) -> bytes:
         seconds = self._context.timeouts.seconds(timeout)
+        if quiet < timedelta(0):
+            raise ValueError(f"quiet is {quiet.total_seconds()} s, expected 0 or more")
         console = self._console
         data, was_quiet = console.read_quiet(quiet.total_seconds(), seconds)
         if not was_quiet:

@@ -99,6 +99,23 @@ def test_a_named_argument_reaches_the_method(call: Any) -> None:
     assert call("recorder", "plain", "x", wait="2 min") == ["x", "m", "a", 120]
 
 
+def test_a_word_that_is_neither_yes_nor_no_is_refused(call: Any) -> None:
+    assert call("recorder", "optional", flag="off") == [None, False]
+    with pytest.raises(ArgumentError, match="flag is 'flase', expected true or false"):
+        call("recorder", "optional", flag="flase")
+    with pytest.raises(ArgumentError, match="insecure is 'perhaps', expected true or false"):
+        JumpstarterLibrary().connect_to_exporter(host="localhost:1", insecure="perhaps")  # type: ignore[arg-type]
+
+
+def test_an_import_says_what_it_can_be_given() -> None:
+    for wrong in ("exporter=board", "soon"):
+        with pytest.raises(
+            ValueError, match=f"timeout is '{wrong}', expected a time .* `Connect To Exporter`"
+        ):
+            JumpstarterLibrary(wrong)
+    assert JumpstarterLibrary("2 min")._timeouts.seconds(None) == 120
+
+
 def test_a_flasher_writes_to_the_named_target_alone(call: Any, tmp_path: Any) -> None:
     image = tmp_path / "image"
     image.write_bytes(b"boot")

@@ -15,11 +15,11 @@ A `Matcher` takes the bytes as they come and tells where a match ends. What must
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .screen import Screen
+from .screen import Screen, encoding_without_mark
 
 if TYPE_CHECKING:
     from .search import Searcher
@@ -116,24 +116,22 @@ class Matcher:
 
     Raises:
         re.error: the regular expression is not valid
-        ValueError: nothing is wanted
+        ValueError: nothing is wanted, or something that is no text
         LookupError: the encoding is not known
     """
 
     def __init__(
         self,
-        wanted: str | Sequence[str],
+        wanted: str | Sequence[str] | None,
         *,
         regex: bool = False,
         encoding: str = "utf-8",
         controls: bool = False,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        self.wanted = _texts(wanted, encoding)
         self.regex = regex
         self.encoding = encoding
-        if not self.wanted or not all(self.wanted):
-            raise ValueError("expected is empty; give the text to wait for")
         returns, found = (_RETURN_IN_PATTERN if regex else re.compile("\r")), self.wanted
         self.controls = controls or any(has_controls(each, regex) for each in found)
         self._screen = Screen(encoding, controls=self.controls, as_sent=any(map(returns.search, found)))
@@ -219,6 +217,25 @@ class Matcher:
         if end is None or (more and "\n" not in text[end:-1]):
             return None
         return self._screen.raw_end(begin + end)
+
+
+def _texts(wanted: Any, encoding: str) -> tuple[str, ...]:
+    """What to look for, from what a program gives: a text, a number, bytes, or several of these."""
+    several = isinstance(wanted, (Sequence, Set)) and not isinstance(wanted, (str, bytes, bytearray))
+    texts = tuple(_text(each, encoding) for each in (wanted if several else (wanted,)))
+    if not texts or not all(texts):
+        raise ValueError("expected is empty; give the text to wait for")
+    return texts
+
+
+def _text(wanted: Any, encoding: str) -> str:
+    if isinstance(wanted, (bytes, bytearray)):
+        return wanted.decode(encoding_without_mark(encoding))
+    if isinstance(wanted, re.Pattern):
+        raise ValueError(f"expected is a compiled pattern; give its text {wanted.pattern!r} and regex=True")
+    if wanted is None or (isinstance(wanted, Iterable) and not isinstance(wanted, str)):
+        raise ValueError(f"expected is {wanted!r}; give the text to wait for, or a list of texts")
+    return str(wanted)
 
 
 def has_controls(wanted: str, regex: bool) -> bool:

@@ -57,9 +57,17 @@ _WITHOUT_MARK = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf
 def encoding_without_mark(encoding: str) -> str:
     """The encoding whose texts have no byte order mark: consoles have no beginning where one could stand.
 
-    Raises LookupError for an encoding that Python does not know.
+    Raises LookupError for one that Python does not know, or that is not for reading text which comes in pieces.
     """
-    name = codecs.lookup(encoding).name
+    try:
+        name = codecs.lookup(encoding).name
+        # What is none of text (hex, rot13), or of whole names only (idna), fails with the first bytes of a console.
+        "".encode(name)
+        codecs.getincrementaldecoder(name)("surrogateescape").decode(b"")
+    except (LookupError, ValueError, TypeError):
+        raise LookupError(
+            f"{encoding!r} is no encoding of text, expected one such as 'utf-8', 'latin-1' or 'utf-16-le'"
+        ) from None
     return _WITHOUT_MARK.get(name, name)
 
 

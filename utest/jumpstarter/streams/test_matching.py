@@ -6,6 +6,7 @@ import re
 import threading
 from itertools import combinations
 from time import monotonic
+from typing import Any
 
 import pytest
 from jumpstarter.streams.matching import OVERLAP, Matcher
@@ -94,8 +95,25 @@ def test_nothing_wanted_and_a_pattern_that_is_none_are_refused() -> None:
             Matcher(nothing)
     with pytest.raises(re.error):
         Matcher("(", regex=True)
-    with pytest.raises(LookupError):
-        Matcher("x", encoding="no-such")
+
+
+@pytest.mark.parametrize("wanted", [None, [None], ["a", ["b"]], {"a": 1}, re.compile("a"), iter("a")])
+def test_what_is_no_text_is_not_waited_for(wanted: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected is .*; give "):
+        Matcher(wanted)
+
+
+def test_numbers_and_bytes_are_looked_for_as_the_text_that_they_are() -> None:
+    assert end_of(Matcher([7, 42]), b"41 42 43") == len(b"41 42")  # type: ignore[list-item]
+    found = Matcher("für".encode("latin-1"), encoding="latin-1")  # type: ignore[arg-type]
+    assert end_of(found, "für".encode("latin-1")) == 3
+    assert end_of(Matcher(("b", "c")), b"abc") == 2
+
+
+@pytest.mark.parametrize("encoding", ["no-such", "", "hex", "rot13", "base64", "idna", "a\0b"])
+def test_what_is_no_encoding_of_text_is_refused_before_anything_is_read(encoding: str) -> None:
+    with pytest.raises(LookupError, match="is no encoding of text, expected one such as 'utf-8'"):
+        Matcher("x", encoding=encoding)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
