@@ -25,18 +25,24 @@ DURATION_HELP = "How long, such as 90, 30m, 3h30m, 1d3h40m, 01:30:00 or PT1H30M.
 
 
 class DurationType(click.ParamType):  # type: ignore[type-arg]
-    """A duration in any form of `jumpstarter.common.durations`, as a timedelta."""
+    """A duration in any form of `jumpstarter.common.durations`, as a timedelta; with *positive* more than 0s."""
 
     name = "duration"
+
+    def __init__(self, *, positive: bool = False) -> None:
+        self._positive = positive
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         from jumpstarter.common.durations import parse_duration
         from jumpstarter.common.exceptions import ArgumentError
 
         try:
-            return parse_duration(value)
+            duration = parse_duration(value)
         except ArgumentError as error:
             self.fail(str(error), param, ctx)
+        if self._positive and not duration:
+            self.fail(f"'{value}' is no time at all, expected more than 0s", param, ctx)
+        return duration
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]
@@ -57,11 +63,11 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]
             )
 
 
-def duration_option(*names: str, **attrs: Any) -> Callable[[F], F]:
-    """An option for a duration."""
+def duration_option(*names: str, positive: bool = False, **attrs: Any) -> Callable[[F], F]:
+    """An option for a duration, which with *positive* is more than 0s."""
     attrs.setdefault("help", DURATION_HELP)
     attrs.setdefault("metavar", "DURATION")
-    return click.option(*names, type=DurationType(), **attrs)
+    return click.option(*names, type=DurationType(positive=positive), **attrs)
 
 
 def client_options(command: F) -> F:
@@ -96,15 +102,19 @@ def selector_option(command: F) -> F:
 
 
 def _join(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str:
+    return parsed_selector(ctx, param, ",".join(value))
+
+
+def parsed_selector(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """*value*, if it is a selector. Raises click.BadParameter."""
     from jumpstarter.common.exceptions import ConfigurationError
     from jumpstarter.common.selectors import Selector
 
-    text = ",".join(value)
     try:
-        Selector.parse(text)
+        Selector.parse(value)
     except ConfigurationError as error:
         raise click.BadParameter(str(error), ctx, param) from None
-    return text
+    return value
 
 
 def key_values(option: str, values: tuple[str, ...]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ class PowerClient(DriverClient):
 
     def cycle(self, wait: float = 2) -> None:
         """Switch off, wait *wait* seconds, switch on."""
-        if wait < 0:
-            raise ValueError(f"cycle: wait is {wait} s, expected 0 or more")
+        if not 0 <= wait <= threading.TIMEOUT_MAX:  # the supply is not left off for a wait that cannot be
+            raise ValueError(f"cycle: wait is {wait} s, expected 0 or more, and an end")
         self.logger.info("Power cycling with %s seconds wait time...", wait)
         self.off()
         time.sleep(wait)
@@ -116,7 +117,7 @@ def _add_switching(base: click.Group, client: PowerClient) -> None:
     def cycle(wait: float) -> None:
         """Power cycle"""
         # A whole number is shown as one in the log line.
-        client.cycle(int(wait) if wait == int(wait) else wait)
+        client.cycle(int(wait) if wait.is_integer() else wait)
         click.echo(_DONE)
 
     @base.command()

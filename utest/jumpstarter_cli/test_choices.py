@@ -91,6 +91,33 @@ def test_j_does_not_take_another_exporter_for_an_empty_host(cli: Cli) -> None:
     assert "JUMPSTARTER_HOST is set, but empty" in result.error
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["shell --", "shell --exporter simulated --", "exporter shell -c none.yaml --"],
+)
+def test_empty_command_is_wrong_usage_before_anything_is_leased(cli: Cli, command: str) -> None:
+    result = cli.jmp(*command.split(), "", "power", "on")
+    assert (result.code, result.out) == (2, "")
+    assert "its name is empty: give a command, or leave it out. Try 'jmp " in result.error
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "shell -n a --duration 0",
+        "create lease -n a --duration 0s",
+        "update lease a --duration 00:00:00",
+        "update lease a --extend 0",
+        "create lease -n a --duration=--5",
+        "get leases --tag-filter ===",
+    ],
+)
+def test_what_chooses_no_time_or_nothing_is_wrong_usage(cli: Cli, command: str) -> None:
+    result = cli.jmp(*command.split())
+    assert (result.code, result.out) == (2, "")
+    assert result.error.startswith("Error: Invalid value for '--")
+
+
 def test_empty_argument_of_the_shells_command_is_its_own(cli: Cli) -> None:
     assert cli.ok("jmp", "shell", "--exporter", "simulated", "--", "printf", "<%s>", "") == "<>"
 

@@ -55,6 +55,24 @@ def url() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.parametrize(
+    "address", ["s3://user:secret@bucket/image", "FTP://host/image", "file:///no/such/image"]
+)
+def test_an_address_of_another_kind_is_not_taken_for_a_file(
+    opendal: OpendalClient, kept: Path, address: str
+) -> None:
+    with pytest.raises(FileNotFoundError, match="addresses begin with http:// or https://") as error:
+        opendal.write_from_path("keep", address)
+    assert "secret" not in str(error.value)
+    assert kept.read_bytes() == b"kept"
+
+
+def test_a_path_that_no_file_can_have(opendal: OpendalClient, kept: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"cannot read '/no.x00file': embedded null byte"):
+        opendal.write_from_path("keep", "/no\0file")
+    assert kept.read_bytes() == b"kept"
+
+
 def test_a_source_that_is_not_there(opendal: OpendalClient, kept: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="cannot read '/no/such/file'"):
         opendal.write_from_path("keep", "/no/such/file")

@@ -15,6 +15,7 @@ from jumpstarter_cli.lab import (
     duration_option,
     key_values,
     lab_of,
+    parsed_selector,
     selector_option,
 )
 from jumpstarter_cli.lab_names import complete_exporter, complete_lease
@@ -75,7 +76,7 @@ def _wait(lab: Lab, request: LeaseRequest, name: str, limit: timedelta) -> Lease
     help="Lease the exporter of this name.",
     shell_complete=complete_exporter,
 )
-@duration_option("--duration", default=DEFAULT, show_default=True)
+@duration_option("--duration", positive=True, default=DEFAULT, show_default=True)
 @click.option(
     "--begin-time", type=MomentType(), metavar="TIME", help="When it begins (ISO 8601); without it: now."
 )
@@ -151,6 +152,7 @@ def create(
     "--tag-filter",
     default="",
     metavar="SELECTOR",
+    callback=parsed_selector,
     help="Show leases whose tags meet this, as labels meet a selector.",
 )
 @output_option("json", "yaml", "name", "wide")
@@ -192,8 +194,8 @@ def get(
 @click.command
 @click.argument("name", shell_complete=complete_lease)
 @client_options
-@duration_option("--duration", help="New duration, from the beginning of the lease.")
-@duration_option("--extend", help="Let it last for so much longer than it would.")
+@duration_option("--duration", positive=True, help="New duration, from the beginning of the lease.")
+@duration_option("--extend", positive=True, help="Let it last for so much longer than it would.")
 @click.option("--begin-time", type=MomentType(), metavar="TIME", help="When it begins (ISO 8601).")
 @click.option("--to-client", metavar="CLIENT", help="Give the lease to another client.")
 @output_option("json", "yaml", "name", "wide")

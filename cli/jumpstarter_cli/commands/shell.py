@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 CONTEXT = {"ignore_unknown_options": False, "allow_interspersed_args": False}
 
 
+def _not_nameless(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The command to run, whose arguments may be empty: without a name it is that of a variable that was not set."""
+    if value and not value[0].strip():
+        raise click.BadParameter("its name is empty: give a command, or leave it out", ctx, param)
+    return value
+
+
+command_argument = click.argument("command", nargs=-1, callback=_not_nameless)
+
+
 @click.command(context_settings=CONTEXT)
 @exporter_config_option
 @exporter_option
@@ -43,6 +53,7 @@ CONTEXT = {"ignore_unknown_options": False, "allow_interspersed_args": False}
 )
 @duration_option(
     "--duration",
+    positive=True,
     help="Lease for so long and no longer, such as 30m, 3h30m or 01:30:00; without it for as long as the shell lives.",
 )
 @duration_option("--acquisition-timeout", help="How long to wait for an exporter.")
@@ -61,7 +72,7 @@ CONTEXT = {"ignore_unknown_options": False, "allow_interspersed_args": False}
 @click.option(
     "--passphrase", cls=Once, envvar="JMP_GRPC_PASSPHRASE", help="Passphrase of the exporter in direct mode."
 )
-@click.argument("command", nargs=-1)
+@command_argument
 @click.pass_context
 def shell(
     ctx: click.Context,
@@ -158,7 +169,7 @@ def _unnamed(
 
 @click.command("shell", context_settings=CONTEXT)
 @click.option("-c", "--config", "config", metavar="FILE", required=True, help="Path of exporter config")
-@click.argument("command", nargs=-1)
+@command_argument
 @click.pass_context
 def exporter_shell(ctx: click.Context, config: str, command: tuple[str, ...]) -> None:
     """Spawn a shell (or COMMAND) connected to a local exporter.

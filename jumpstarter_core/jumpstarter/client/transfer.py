@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,7 +193,21 @@ def _open_local(path: PathBuf) -> BinaryIO:
         return open(path, "rb", buffering=0)
     except OSError as error:
         kind = FileNotFoundError if isinstance(error, builtins.FileNotFoundError) else FileAccessError
-        raise kind(f"cannot read {os.fspath(path)!r}: {error.strerror}") from None
+        raise kind(f"cannot read {_told(path)}: {error.strerror}{_of_another_scheme(path)}") from None
+    except ValueError as error:  # no path of a file has a NUL in it
+        raise FileNotFoundError(f"cannot read {_told(path)}: {error}") from None
+
+
+def _told(path: PathBuf) -> str:
+    """*path* for a message; without a password, as it may be an address."""
+    return re.sub(r"(?<=://)[^/]*@", "", repr(os.fspath(path)))
+
+
+def _of_another_scheme(path: PathBuf) -> str:
+    """What to tell of a path that is not there, and is an address that cannot be read either; else nothing."""
+    if re.match(r"(?i)(?!https?:)[a-z][a-z0-9+.-]*:/", os.fsdecode(path)) is None:
+        return ""
+    return "; addresses begin with http:// or https://, anything else is the path of a file, or goes with its operator"
 
 
 def _size(file: BinaryIO) -> int | None:

@@ -106,8 +106,10 @@ def format_duration(duration: timedelta | int | float) -> str:
 def _seconds(text: str) -> float | None:
     if _SECONDS.match(text):
         return float(text)
-    if text.startswith("-") and (positive := _seconds(text[1:].strip())) is not None:
-        return -positive
+    if text.startswith("-"):
+        rest = text[1:].strip()
+        positive = None if rest.startswith("-") else _seconds(rest)
+        return None if positive is None else -positive
     if match := _CLOCK.match(text.lower()):
         return _clock(match)
     if match := _ISO.match(text.upper()):

@@ -112,10 +112,12 @@ class Problems:
     found: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, at: Node | Entry | int, where: KeyPath, message: str) -> None:
-        """Note that *message* is true of the key *where*; *at* tells the line."""
+        """Note that *message* is true of the key *where*; *at* tells the line. What it quotes stays in its line."""
+        from jumpstarter.common.printable import printable_line
+
         line = at if isinstance(at, int) else at.line
         source = at.source if isinstance(at, Node) else at.node.source if isinstance(at, Entry) else None
-        text = f"{key_path(where)}: {message}" if where else message
+        text = printable_line(f"{key_path(where)}: {message}" if where else message)
         entry = (line, f"{source or f'{self.file}:{line}'}: {text}")
         if entry not in self.found:  # a node that is aliased twice is wrong once
             self.found.append(entry)
@@ -277,7 +279,7 @@ class _Builder:
     def _entries(self, node: yaml.MappingNode, where: KeyPath) -> Iterator[Entry]:
         import yaml
 
-        seen: dict[Any, int] = {}
+        seen: dict[tuple[type, Any], int] = {}  # 1 and true are two keys, though Python has them equal
         merged: list[Entry] = []
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
@@ -289,19 +291,17 @@ class _Builder:
                 continue
             raw = str(key_node.value)
             key = self._scalar(key_node, line, where).value
-            if key in seen:
-                self._problems.add(
-                    line, (*where, raw), f"duplicate key; the first one is in line {seen[key]}"
-                )
+            if (first := seen.get((type(key), key))) is not None:
+                self._problems.add(line, (*where, raw), f"duplicate key; the first one is in line {first}")
                 continue
-            seen[key] = line
+            seen[type(key), key] = line
             value = self.build(value_node, (*where, raw))
             # A block mapping starts below its key, yet its key is where a reader looks for it.
             value.line = line if value.is_mapping or value.is_list else value.line
             yield Entry(key, raw, line, value)
         for entry in merged:
-            if entry.key not in seen:
-                seen[entry.key] = entry.line
+            if (type(entry.key), entry.key) not in seen:
+                seen[type(entry.key), entry.key] = entry.line
                 yield entry
 
     def _merged(self, node: yaml.Node, where: KeyPath) -> list[Entry]:

@@ -257,7 +257,7 @@ class Unread:
         try:
             return self._look_until(matcher, reader, deadline)
         except SearchTimeout:
-            slow = "the pattern was not through with the text in time; give one that repeats less"
+            slow = "the pattern was not through with the text in time; give a pattern that repeats less"
             raise TimeIsOver(slow, *self._since(reader.start)) from None
 
     def _look_until(self, matcher: Matcher, reader: _Reader, deadline: float) -> int:

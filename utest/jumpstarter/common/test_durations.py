@@ -81,6 +81,9 @@ def test_negative_and_endless_durations_are_refused() -> None:
         parse_duration("-30m")
     with pytest.raises(ArgumentError, match="is negative"):
         parse_duration(timedelta(seconds=-1))
+    for twice in ("--5", "- -5", "--PT5M"):
+        with pytest.raises(ArgumentError, match="is not a duration"):
+            parse_duration(twice)
     with pytest.raises(ArgumentError, match="too long"):
         parse_duration("99999999999d")
     with pytest.raises(ArgumentError, match="too long"):

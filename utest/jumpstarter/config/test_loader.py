@@ -38,6 +38,9 @@ def test_merge_keys_and_aliases_are_followed_and_own_keys_win() -> None:
         ("a: 1\n--- 2\n", "f:2: not valid YAML (column 1): but found another document"),
         ("a: 1\nb: \x01", "f:2: not valid YAML: control characters are not allowed"),
         ("a: 1\na: 2", "f:2: a: duplicate key; the first one is in line 1"),
+        ("{a: 1, a: 2}", "f:1: a: duplicate key; the first one is in line 1"),
+        ("1: a\n1: b", "f:2: 1: duplicate key; the first one is in line 1"),
+        ('"a\\nb": 1\n"a\\nb": 2', "f:2: a\\nb: duplicate key; the first one is in line 1"),
         ("a: &x [*x]", "f:1: a[0]: alias of a value inside that value; expected an acyclic file"),
         ("a: !mine 1", "f:1: a: YAML tag '!mine' is not allowed; expected a plain value"),
         ("[1]: 2", "f:1: a list or mapping as a key; expected text"),
@@ -47,6 +50,10 @@ def test_merge_keys_and_aliases_are_followed_and_own_keys_win() -> None:
 )
 def test_each_fault_is_one_line(text: str, line: str) -> None:
     assert parse(text)[1][0].startswith(line)
+
+
+def test_keys_of_other_types_are_other_keys() -> None:
+    assert parse("1: a\ntrue: b\n1.0: c\n'1': d")[1] == []
 
 
 @pytest.mark.parametrize("depth", [200, 20000])
