@@ -1,7 +1,7 @@
 """Ends `j` commands by signals at random moments: commands.py SEED COUNT, within `jmp shell`.
 
 Each has to end within seconds, with the code of its signal and without a traceback. Half of the signals come at any moment from
-the command's start on, the others while it moves data. The last line tells how many there were.
+the command's start on, the others while it moves data. It prints what was ended how often, and how many there were.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+
+from utest.interrupts.moments import Hits
 
 WAYS = [
     "calls", "items", "upload", "download",
@@ -39,9 +41,10 @@ def moment(chance: random.Random, process: subprocess.Popen[bytes]) -> float:
     return chance.uniform(0, EARLY)
 
 
-def once(chance: random.Random) -> str | None:
+def once(chance: random.Random, hits: Hits) -> str | None:
     """End one command. Says what is wrong, None when nothing is."""
     way, number = chance.choice(WAYS), chance.choice(SIGNALS)
+    hits.add(f"j moving {way}", number.name)
     with subprocess.Popen(["j", "moving", way], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         seconds = moment(chance, process)
         time.sleep(seconds)
@@ -64,9 +67,10 @@ def once(chance: random.Random) -> str | None:
 def main(seed: str, count: str) -> None:
     chance = random.Random(int(seed))
     os.environ["PYTHONFAULTHANDLER"] = "1"
-    failures = [failure for _ in range(int(count)) if (failure := once(chance))]
-    print("\n".join(failures))
-    print(f"{count} signals, {len(failures)} failures", flush=True)
+    hits = Hits()
+    failures = [failure for _ in range(int(count)) if (failure := once(chance, hits))]
+    print(*failures, hits, sep="\n")
+    print(f"{hits.total} signals, {len(failures)} failures", flush=True)
     sys.exit(bool(failures))
 
 

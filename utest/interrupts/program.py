@@ -1,37 +1,29 @@
 """Interrupts everything that a client does at random moments: program.py SEED COUNT, within `jmp shell`.
 
 The handler of SIGALRM and that of SIGINT raise. After COUNT exceptions of theirs everything has to work, in the main thread
-and in others; whatever hangs is ended with the stacks of all threads. The last line tells how many there were.
+and in others; whatever hangs is ended with the stacks of all threads. It prints what was hit how often, and how many there were.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import io
-import os
 import random
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from time import monotonic
 from typing import Any
 
 from jumpstarter.common.utils import env
 
+from utest.interrupts import moments
+
 #: Seconds after which something hangs.
 LIMIT = 40.0
 #: Seconds before an interruption, at the most.
 LATEST = 0.006
-
-
-class Interruption(BaseException):
-    """What the handlers raise."""
-
-
-def interrupt(number: int, frame: object) -> None:
-    raise Interruption
 
 
 def call(client: Any) -> None:
@@ -98,66 +90,27 @@ ACTIONS: list[Callable[[Any], None]] = [
 FINITE = [action for action in ACTIONS if action not in (slow_call, polling)]
 
 
-@contextmanager
-def alarm(chance: random.Random) -> Iterator[None]:
-    """SIGALRM at a random moment."""
-    signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0002, LATEST))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-@contextmanager
-def keyboard(chance: random.Random) -> Iterator[None]:
-    """SIGINT at a random moment, from another thread."""
-    timer = threading.Timer(chance.uniform(0.0002, LATEST), os.kill, (os.getpid(), signal.SIGINT))
-    started, hit = threading.Event(), False
-
-    def run() -> None:
-        started.set()
-        timer.run()
-
-    thread = threading.Thread(target=run, daemon=True)
-    try:
-        thread.start()
-        yield
-    except Interruption:
-        hit = True
-        raise
-    finally:
-        while not hit and thread.is_alive():
-            try:
-                thread.join()
-            except Interruption:
-                hit = True
-
-
 def main(seed: str, count: str) -> None:
     chance = random.Random(int(seed))
-    signal.signal(signal.SIGALRM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
-    interrupted, done = 0, 0
+    moments.install()
+    hits, done = moments.Hits(), 0
     with env() as client:
         upload(client)  # there is something to download
-        while interrupted < int(count):
+        while hits.total < int(count):
             faulthandler.dump_traceback_later(LIMIT, exit=True)
-            action, how = chance.choice(ACTIONS), chance.choice((alarm, keyboard))
+            action, way = chance.choice(ACTIONS), moments.chosen(chance)
             try:
-                with how(chance):
+                with moments.WAYS[way](chance.uniform(0.0002, LATEST)):
                     action(client)
-            except Interruption:
-                interrupted += 1
+            except moments.Interruption:
+                hits.add(action.__name__, way)
             done += 1
         verify(client)
         thread = threading.Thread(target=verify, args=(client,))
         thread.start()
         thread.join()
-    left = [signal.getsignal(number) for number in (signal.SIGALRM, signal.SIGINT)]
-    print(
-        f"{interrupted} interruptions in {done} actions, handlers intact: {left == [interrupt, interrupt]}",
-        flush=True,
-    )
+    print(hits)
+    print(f"{hits.total} interruptions in {done} actions, handlers intact: {moments.installed()}", flush=True)
 
 
 def verify(client: Any) -> None:
