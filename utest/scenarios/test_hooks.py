@@ -156,8 +156,23 @@ def test_hooks_B3_end_lease_frees_the_exporter_twice(refused: tuple[list[Shell],
 
 def test_hooks_B4_no_after_hook_after_end_lease(refused: tuple[list[Shell], str, str]) -> None:
     _, log, owner = refused
-    runs_it_nevertheless = owner == "0.8.1"
-    assert bool(re.search(r"AFTER$", log, re.MULTILINE)) == runs_it_nevertheless
+    if owner == "0.9.0":
+        assert not begun_after_failure(log), log
+    else:
+        runs_it_nevertheless = owner == "0.8.1"
+        assert bool(re.search(r"AFTER$", log, re.MULTILINE)) == runs_it_nevertheless, log
+
+
+def begun_after_failure(log: str) -> list[str]:
+    """What a stock 0.9.0 exporter logged of each lease whose afterLease hook began after its beforeLease hook had failed.
+
+    It asks for the end of a lease a second after the failure, by the name of the lease that it then has. A client that has gone
+    by then, and another one that came, lose the second lease so, while its beforeLease hook runs. Of a lease that ends
+    meanwhile it runs the afterLease hook at once.
+    """
+    leases = [lease.partition("beforeLease hook failed with") for lease in log.split("Starting new lease: ")]
+    assert any(failed for _, failed, _ in leases), log
+    return [lease for _, _, lease in leases if "Running afterLease hook on session close" in lease]
 
 
 def ends(board: Board, owner: str) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
+from random import getrandbits
 from time import monotonic
 from typing import Any, Final
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
+from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.enums import LogSource
-from jumpstarter.common.interrupts import Flag, start_thread
+from jumpstarter.common.interrupts import Flag, Shield, start_thread
+from jumpstarter.common.log_marks import MARK_KEY, mark_in
 from jumpstarter.common.printable import printable
 
-from .rpc import StreamCall
+from .rpc import StreamCall, Unary
 
 LOGGERS: Final = {
     LogSource.BEFORE_LEASE_HOOK: "exporter:beforeLease",
@@ -24,7 +27,12 @@ LOGGERS: Final = {
 }
 _HOOKS: Final = (LogSource.BEFORE_LEASE_HOOK, LogSource.AFTER_LEASE_HOOK)
 
-#: Seconds without a line after which those that were on their way have come, and seconds to wait for that.
+#: Seconds to wait for the mark behind the last line. A program that shows lines so slowly is not waited for.
+MARK_TIMEOUT: Final = 10.0
+#: Seconds that the exporter gets to set it.
+ANSWER_TIMEOUT: Final = 10.0
+#: The same for exporters that know no marks, as stock ones: seconds without a line after which those that were on their way have
+#: come, and seconds to wait for that.
 QUIET: Final = 0.1
 SETTLE_TIMEOUT: Final = 2.0
 #: Seconds for the line that is being shown. A handler of the program that blocks is not waited for.
@@ -35,22 +43,47 @@ class Following:
     """A log that is shown as it comes, on a thread. `ended` is set when no more lines will come."""
 
     def __init__(
-        self, call: Any, wanted: frozenset[LogSource] | None, quiet: bool, on_break: Callable[[], object]
+        self, stub: Any, wanted: frozenset[LogSource] | None, quiet: bool, on_break: Callable[[], object]
     ) -> None:
         self.ended = Flag()
-        self._call = call
+        self._stub = stub
+        self._name = f"{getrandbits(128):032x}"
+        self._metadata = ((MARK_KEY, self._name),)
+        self._call = StreamCall(lambda: stub.LogStream(Empty(), metadata=self._metadata))
         self._wanted = wanted
         self._quiet = quiet
         self._on_break = on_break
         self._latest = 0.0
+        self._marked = Flag()
         self._thread = start_thread(self._run, name="jumpstarter-logs")
 
     def settle(self) -> None:
-        """Wait until no line has come for `QUIET` seconds, `SETTLE_TIMEOUT` at the most: what was said before is shown then."""
+        """Wait until what was said before is shown, `MARK_TIMEOUT` seconds at the most.
+
+        For exporters that know no marks: until no line has come for `QUIET` seconds, `SETTLE_TIMEOUT` at the most.
+        """
+        self._marked = Flag()
+        if self.ended.is_set():
+            return
+        if self._mark():
+            self._marked.wait(MARK_TIMEOUT)
+            return
         self._latest = started = monotonic()
         while (now := monotonic()) < min(self._latest + QUIET, started + SETTLE_TIMEOUT):
             if self.ended.wait(self._latest + QUIET - now):
                 return
+
+    def _mark(self) -> bool:
+        """Have the exporter put a mark behind the lines so far; whether it did."""
+        status = Unary(self._stub.GetStatus.with_call)
+        try:
+            _, call = status(pb.GetStatusRequest(), timeout=ANSWER_TIMEOUT, metadata=self._metadata)
+        except grpc.RpcError:
+            return False
+        with Shield():
+            told = mark_in(call.trailing_metadata())
+            del call  # its end takes a lock of gRPC
+        return told == self._name
 
     def close(self) -> None:
         """Show no more lines."""
@@ -60,6 +93,9 @@ class Following:
     def _run(self) -> None:
         try:
             for line in self._call:
+                if line.uuid == self._name:
+                    self._marked.set()
+                    continue
                 self._show(line)
                 self._latest = monotonic()
         except grpc.RpcError as error:
@@ -72,6 +108,7 @@ class Following:
                 )
         finally:
             self.ended.set()
+            self._marked.set()
 
     def _show(self, line: Any) -> None:
         source = LogSource.from_proto(line.source) if line.HasField("source") else LogSource.UNSPECIFIED
@@ -96,8 +133,7 @@ def follow(
     Without *show_all* lines of *sources* are shown. With *quiet* it is not told when they end because the connection broke;
     *on_break* is called then, on a thread.
     """
-    call = StreamCall(lambda: stub.LogStream(Empty()))
-    following = Following(call, None if show_all else frozenset(sources), quiet, on_break)
+    following = Following(stub, None if show_all else frozenset(sources), quiet, on_break)
     try:
         yield following
     finally:

@@ -26,15 +26,21 @@ QUEUE: Final = 4096
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line as clients get it; `severity` is a name of a level of the logging module, `created` seconds since 1970."""
+    """One line as clients get it; `severity` is a name of a level of the logging module, `created` seconds since 1970.
+
+    One with a `mark` is none: see `jumpstarter.common.log_marks`.
+    """
 
     severity: str
     message: str
     source: LogSource
     created: float
+    mark: str = ""
 
     def to_response(self) -> pb.LogStreamResponse:
         """The line as it is sent."""
+        if self.mark:
+            return pb.LogStreamResponse(uuid=self.mark)
         stamp = Timestamp()
         stamp.FromNanoseconds(int(self.created * 1e9))
         return pb.LogStreamResponse(
@@ -108,11 +114,20 @@ class LogHub(logging.Handler):
             else:
                 self.add_source(logger_name, before)
 
+    def mark(self, name: str) -> bool:
+        """Put a mark behind the lines of the subscription *name*; False when there is none of that name."""
+        line = LogLine("", "", LogSource.UNSPECIFIED, 0.0, name)
+        with self._hub_lock:
+            marked = [subscriber for subscriber in self._subscribers if subscriber.name == name]
+            for subscriber in marked:
+                subscriber.add(line)
+        return bool(marked)
+
     @contextmanager
-    def subscribe(self) -> Generator[Subscription]:
+    def subscribe(self, name: str = "") -> Generator[Subscription]:
         """A subscription that starts with the lines kept so far."""
         with self._hub_lock:
-            subscription = Subscription(self._backlog)
+            subscription = Subscription(self._backlog, name)
             self._subscribers.add(subscription)
         try:
             yield subscription
@@ -124,7 +139,8 @@ class LogHub(logging.Handler):
 class Subscription:
     """Iterates log lines as they come, until `close`."""
 
-    def __init__(self, lines: deque[LogLine]) -> None:
+    def __init__(self, lines: deque[LogLine], name: str = "") -> None:
+        self.name = name
         self._lines = deque(lines)
         self._dropped = 0
         self._closed = False

@@ -11,6 +11,7 @@ import grpc
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.errors import ERROR_TYPE_KEY, status_of, type_name
+from jumpstarter.common.log_marks import MARK_KEY, mark_in
 from jumpstarter.common.repeats import REPEATS_KEY
 from jumpstarter.common.values import decode_value, fill_value
 from jumpstarter.driver.decorators import MARKER_DRIVERCALL, MARKER_STREAMING_DRIVERCALL
@@ -73,7 +74,7 @@ class ExporterService:
             self._fail(context, error, request)
 
     def LogStream(self, request: Any, context: grpc.ServicerContext) -> Iterator[pb.LogStreamResponse]:  # noqa: N802
-        with self._session.logs.subscribe() as lines:
+        with self._session.logs.subscribe(mark_in(context.invocation_metadata())) as lines:
             if not context.add_callback(lines.close):
                 return
             # Headers at once: a client knows that it is subscribed before the first line comes.
@@ -91,6 +92,8 @@ class ExporterService:
 
     def GetStatus(self, request: Any, context: grpc.ServicerContext) -> pb.GetStatusResponse:  # noqa: N802
         status, message, version, previous = self._session.status.snapshot()
+        if (log := mark_in(context.invocation_metadata())) and self._session.logs.mark(log):
+            context.set_trailing_metadata(((MARK_KEY, log),))
         response = pb.GetStatusResponse(status=status.to_proto(), message=message, status_version=version)  # type: ignore[arg-type]
         if previous is not None:
             response.previous_status = previous.to_proto()  # type: ignore[assignment]

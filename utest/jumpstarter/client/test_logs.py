@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,6 +61,31 @@ def test_lines_are_shown_once_the_log_has_settled(
     log.close()
     assert log.ended.is_set()
     log.settle()
+
+
+class Slow(logging.Handler):
+    """Takes its time for each line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        time.sleep(0.3)
+        self.shown.append(record.getMessage())
+
+
+def test_lines_are_waited_for_that_are_shown_slowly(session: Session, log: Following) -> None:
+    shown, logger = Slow(), logging.getLogger("exporter:afterLease")
+    logger.addHandler(shown)
+    try:
+        with session.context_log_source("a.hook", LogSource.AFTER_LEASE_HOOK):
+            for number in range(10):
+                logging.getLogger("a.hook").warning("line %d", number)
+        log.settle()
+        assert shown.shown == [f"line {number}" for number in range(10)]
+    finally:
+        logger.removeHandler(shown)
 
 
 def test_a_log_can_be_left_whose_exporter_says_nothing_at_all(tmp_path: Path) -> None:
