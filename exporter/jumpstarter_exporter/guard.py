@@ -31,7 +31,7 @@ GRACE = 5.0
 KEEP = b"JMP_HOOK_KEEP=1"
 """In the environment of a process: it is meant to live on, whatever becomes of the command."""
 
-#: Seconds between looks for descendants, while they are being ended.
+#: Seconds between looks for descendants, while they are being ended, where the system tells nobody of their end.
 _INTERVAL = 0.02
 #: Seconds after which a descendant that survives SIGKILL, as another user's, is left alone.
 _FUTILE = 5.0
@@ -65,16 +65,15 @@ class Command:
         """End it and its descendants: SIGTERM, and SIGKILL after *grace* seconds. Without *grace* SIGKILL at once."""
         if grace:
             self._signal(signal.SIGTERM)
-            self._gone_within(grace)
-        deadline = time.monotonic() + _FUTILE
-        while not self._gone() and time.monotonic() < deadline:
-            self._signal(signal.SIGKILL)
-            time.sleep(_INTERVAL)
+            self._until_gone(grace, lambda: None)
+        self._until_gone(_FUTILE, lambda: self._signal(signal.SIGKILL))
 
-    def _gone_within(self, seconds: float) -> None:
+    def _until_gone(self, seconds: float, look: Callable[[], object]) -> None:
+        """Until all have ended, *seconds* at the most. *look* is called first, and whenever one has ended."""
         deadline = time.monotonic() + seconds
-        while not self._gone() and time.monotonic() < deadline:
-            time.sleep(_INTERVAL)
+        while not self._gone() and (left := deadline - time.monotonic()) > 0:
+            look()
+            wait_for_end(self.left_behind(), left)
 
     def _gone(self) -> bool:
         self.reap()
@@ -195,6 +194,22 @@ class Guard:
                 child.end(GRACE)
                 return False
         return True
+
+
+def wait_for_end(pids: list[int], seconds: float) -> None:
+    """Wait until one of the processes has ended, *seconds* at the most; for a moment where the system cannot tell."""
+    deaths = [death for pid in pids for death in _death_of(pid)]
+    if not deaths:
+        time.sleep(min(_INTERVAL, seconds))
+        return
+    poll = select.poll()
+    for death in deaths:
+        poll.register(death, select.POLLIN)
+    try:
+        poll.poll(seconds * 1000)
+    finally:
+        for death in deaths:
+            os.close(death)
 
 
 def _death_of(pid: int) -> list[int]:

@@ -28,6 +28,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from .guard import wait_for_end
+
 logger = logging.getLogger("jumpstarter.exporter")
 
 #: Seconds between two signs of life, and between two looks for them. Within this time a stop of one is one of both.
@@ -62,6 +64,7 @@ class Pulse:
                 os.write(self._pipe, _STOPS if stopped else _LIVES)
                 if stopped:
                     os.kill(os.getpid(), signal.SIGSTOP)
+                # No event: that this loop still comes here in time is what is told.
                 await asyncio.sleep(INTERVAL)
         except BrokenPipeError:
             os._exit(1)  # the process above is dead, on a system that does not tell so
@@ -178,10 +181,19 @@ class _Watch:
         with contextlib.suppress(AttributeError, OSError):  # Linux's
             resource.prlimit(self._pid, resource.RLIMIT_CORE, (0, 0))
         self._kill(signal.SIGABRT)
-        time.sleep(_TRACE)
+        self._ended_within(_TRACE)
         self._kill(signal.SIGKILL)
         os.waitpid(self._pid, 0)
         return None if self._told_to_stop is None else 128 + self._told_to_stop
+
+    def _ended_within(self, seconds: float) -> None:
+        """Wait for the exporter's end, *seconds* at the most. It stays a zombie, so its number belongs to nobody else."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not self._is_dead():
+            wait_for_end([self._pid], left)
+
+    def _is_dead(self) -> bool:
+        return os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _kill(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
