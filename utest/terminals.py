@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import termios
 from typing import Any
 
 import pexpect
@@ -13,3 +14,9 @@ def close(child: pexpect.spawn[Any]) -> None:
         child.close(force=True)
     except pexpect.ExceptionPexpect:
         child.ptyproc.wait()  # pexpect looks only once after it has killed it
+
+
+def is_cooked(child: pexpect.spawn[Any]) -> bool:
+    """Whether the terminal of *child* gives whole lines and shows what is typed, as a shell left it."""
+    local = int(termios.tcgetattr(child.child_fd)[3])
+    return bool(local & termios.ICANON and local & termios.ECHO)

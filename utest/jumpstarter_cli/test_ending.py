@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import termios
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from utest.terminals import close
+from utest.terminals import close, is_cooked
 
 if TYPE_CHECKING:
     from .conftest import Cli, Running
@@ -169,8 +168,7 @@ def test_serial_console_that_gets_a_signal_restores_the_terminal_and_says_so(
         child.expect("\n")
         os.kill(_tree(child.pid)[2], number)
         child.expect_exact("The console was ended by a signal")
-        local = int(termios.tcgetattr(child.child_fd)[3])
-        assert local & termios.ICANON and local & termios.ECHO
+        assert is_cooked(child)
     finally:
         close(child)
 
