@@ -161,8 +161,10 @@ class Console:
         """
         return self.read_quiet(quiet, timeout)[0]
 
-    def read_quiet(self, quiet: float, timeout: float) -> tuple[bytes, bool]:
+    def read_quiet(self, quiet: float, timeout: float, encoding: str | None = None) -> tuple[bytes, bool]:
         """Everything unread when nothing came for *quiet* seconds, or *timeout* seconds are over; whether it was quiet.
+
+        With an *encoding*, the beginning of a character stays for the next read while the rest of it may come.
 
         Raises what opening has raised when there is nothing unread and the console cannot be opened.
         """
@@ -170,7 +172,7 @@ class Console:
             self.want(0.0)
         else:
             self.open(min(PATIENCE, timeout))
-        return self.text.take_quiet(quiet, timeout)
+        return self.text.take_quiet(quiet, timeout, encoding)
 
     def expect_nothing(self) -> None:
         """Do not try to open it any more until it is wanted again."""

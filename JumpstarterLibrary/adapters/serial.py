@@ -86,6 +86,8 @@ class SerialAdapter(Adapter):
     ) -> str:
         """Return what the console has said since the last read; may be nothing.
 
+        A character of which only the first bytes have come is left for the next read.
+
         Args:
             quiet: Wait until the console has been silent for this long.
             timeout: How long to wait for silence; by default what `Set Jumpstarter Timeout` says. When it is over and the
@@ -93,7 +95,7 @@ class SerialAdapter(Adapter):
             encoding: How bytes become text; what is no text is replaced.
             strip: Return the text without control sequences.
         """
-        return _logged(self._read(quiet, timeout), encoding, strip)
+        return _logged(self._read(quiet, timeout, encoding), encoding, strip)
 
     def read_bytes(self, *, quiet: timedelta = timedelta(0), timeout: timedelta | None = None) -> bytes:
         """Return the bytes that the console has sent since the last read; may be none.
@@ -103,7 +105,7 @@ class SerialAdapter(Adapter):
             timeout: How long to wait for silence; by default what `Set Jumpstarter Timeout` says. When it is over and the
                 console still talks, what has come is returned, and a warning says so.
         """
-        data = self._read(quiet, timeout)
+        data = self._read(quiet, timeout, None)
         logger.info(repr(data))
         return data
 
@@ -134,12 +136,12 @@ class SerialAdapter(Adapter):
         """
         self._console.send(data)
 
-    def _read(self, quiet: timedelta, timeout: timedelta | None) -> bytes:
+    def _read(self, quiet: timedelta, timeout: timedelta | None, encoding: str | None) -> bytes:
         seconds = self._context.timeouts.seconds(timeout)
         if quiet < timedelta(0):
             raise ValueError(f"quiet is {quiet.total_seconds()} s, expected 0 or more")
         console = self._console
-        data, was_quiet = console.read_quiet(quiet.total_seconds(), seconds)
+        data, was_quiet = console.read_quiet(quiet.total_seconds(), seconds, encoding)
         if not was_quiet:
             logger.warn(
                 f"console of {console.name}: it was not silent for {time_text(quiet)} within {time_text(seconds)}"

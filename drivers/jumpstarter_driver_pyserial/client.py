@@ -105,9 +105,10 @@ class PySerialClient(DriverClient):
     def read(self, timeout: float | timedelta = 0.0, *, encoding: str = "utf-8", strip: bool = False) -> str:
         """Return all unread output. With none, wait up to *timeout* for some, then return an empty text.
 
-        *strip* leaves out control sequences, *encoding* says how bytes become text.
+        *strip* leaves out control sequences, *encoding* says how bytes become text. A character of which only the first bytes
+        have come is left for the next read.
         """
-        return _text(self._console().take(_seconds(timeout)), encoding, strip)
+        return _text(self._console().take(_seconds(timeout), encoding), encoding, strip)
 
     def write(self, data: str | bytes) -> None:
         """Send *data* as it is, text as UTF-8."""

@@ -73,10 +73,10 @@ class SerialReader:
         assert self._stream is not None, "attach a stream first"
         self._stream.send(data)
 
-    def take(self, timeout: float) -> bytes:
-        """All that is unread; waits up to *timeout* seconds for something, then returns nothing."""
+    def take(self, timeout: float, encoding: str) -> bytes:
+        """All that is unread, in whole characters; waits up to *timeout* seconds for something, then returns nothing."""
         self._tell_what_was_dropped()
-        return self.unread.take_something(timeout)
+        return self.unread.take_something(timeout, encoding)
 
     def take_quiet(self, quiet: float, timeout: float) -> bytes:
         """All that is unread, when nothing came for *quiet* seconds; *timeout* seconds at most."""

@@ -196,3 +196,13 @@ def test_large_output_is_searched_quickly(loop: Any) -> None:
     writer.start()
     assert loop.read_until("boot complete", timeout=60).endswith("boot complete")
     writer.join()
+
+
+def test_a_character_that_comes_in_two_pieces_is_read_whole(client: Any, board: Any) -> None:
+    text = client.read()
+    board.say(b"gr\xc3")
+    text += client.read(timeout=60)
+    board.say(b"\xbc\xc3\x9fe")
+    while len(text) < len("grüße"):
+        text += client.read(timeout=60)
+    assert text == "grüße"

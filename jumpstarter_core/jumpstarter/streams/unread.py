@@ -5,12 +5,14 @@ What must hold:
 - a read that finds what it waits for takes everything up to and including the match; one that fails takes nothing;
 - every reader sees all that was unread when it began and all that came since, whatever other readers take meanwhile: two that
   wait on one console both find their text. The read position is the furthest end of all of them;
+- a read that gives text leaves the beginning of a character where it is as long as the rest of it may come;
 - the bytes are bounded: when nobody reads, the oldest go. How many is told by the next read, once;
 - a reader looks at what is new (`jumpstarter.streams.matching`), in pieces, without the lock, and asks for the time between them.
 """
 
 from __future__ import annotations
 
+import codecs
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,20 +196,22 @@ class Unread:
             ):
                 self._changed.wait(left)
 
-    def take(self) -> bytes:
-        """All that is unread."""
+    def take(self, encoding: str | None = None) -> bytes:
+        """All that is unread; with an *encoding*, but for the beginning of a character at its end."""
         with self._changed:
-            return self._take_all()
+            return self._take_all(encoding)
 
-    def take_something(self, timeout: float) -> bytes:
-        """All that is unread; with nothing unread, wait up to *timeout* seconds for something."""
+    def take_something(self, timeout: float, encoding: str | None = None) -> bytes:
+        """As `take`; with nothing unread, wait up to *timeout* seconds for something. What stays a beginning is taken then."""
         deadline = monotonic() + timeout
         with self._changed:
             while (
-                self.received == self._position and not self._is_over and (left := deadline - monotonic()) > 0
+                not (found := self._has_text(encoding))
+                and not self._is_over
+                and (left := deadline - monotonic()) > 0
             ):
                 self._changed.wait(left)
-            return self._take_all()
+            return self._take_all(encoding if found or not timeout else None)
 
     def wait_quiet(self, quiet: float, timeout: float) -> bool:
         """Wait until nothing came for *quiet* seconds, or *timeout* seconds are over; whether it was quiet."""
@@ -224,10 +228,10 @@ class Unread:
                 self._changed.wait(min(silent_at, until) - now)
             return True
 
-    def take_quiet(self, quiet: float, timeout: float) -> tuple[bytes, bool]:
-        """All that is unread, after `wait_quiet`; and whether it was quiet."""
+    def take_quiet(self, quiet: float, timeout: float, encoding: str | None = None) -> tuple[bytes, bool]:
+        """As `take`, after `wait_quiet`; and whether it was quiet. The rest of a character would have come meanwhile."""
         was_quiet = self.wait_quiet(quiet, timeout)
-        return self.take(), was_quiet
+        return self.take(None if quiet and was_quiet else encoding), was_quiet
 
     def take_until(self, matcher: Matcher, timeout: float) -> bytes:
         """All from the read position up to and including what *matcher* looks for, waiting up to *timeout* seconds.
@@ -314,11 +318,15 @@ class Unread:
     def _from(self, place: int) -> bytes:
         return bytes(self._data[max(0, place - self._begin) :])
 
-    def _take_all(self) -> bytes:
+    def _take_all(self, encoding: str | None) -> bytes:
         data = self._from(self._position)
-        self._position = self.received
+        end = len(data) if self._ended is not None else _whole(data, encoding)
+        self._position = self.received - (len(data) - end)
         self._trim()
-        return data
+        return data[:end]
+
+    def _has_text(self, encoding: str | None) -> bool:
+        return _whole(self._from(self._position), encoding) > 0
 
     def _take_to(self, start: int, end: int) -> bytes:
         with self._changed:
@@ -344,6 +352,15 @@ class Unread:
         self._last, now = monotonic(), time()
         if not self._ticks or now - self._ticks[-1][1] >= _TICK:
             self._ticks.append((self.received, now))
+
+
+def _whole(data: bytes, encoding: str | None) -> int:
+    """How many bytes of *data* are whole characters, or no text at all; the others begin one."""
+    if encoding is None:
+        return len(data)
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    decoder.decode(data)
+    return len(data) - len(decoder.getstate()[0])
 
 
 def _looked(matcher: Matcher, data: bytes, more: bool, seconds: float) -> int | None:
