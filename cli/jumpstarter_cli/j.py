@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from .ending import end_in_silence
+from .silence import end_at_once
 
 
 def main() -> int:
     """Entry point of the ``j`` script."""
+    end_at_once()
+    from .ending import end_in_silence
+
     end_in_silence()
     from .driver_group import main
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .ending import end_in_silence
+from .silence import end_at_once
 
 if TYPE_CHECKING:
     import click
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Entry point of the ``jmp`` script."""
+    end_at_once()
+    from .ending import end_in_silence
+
     end_in_silence()
     from .jmp_group import main
 

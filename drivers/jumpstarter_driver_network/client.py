@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 from jumpstarter.client import DriverClient
 from jumpstarter.client.decorators import driver_click_group
-from jumpstarter.common.interrupts import Flag
+from jumpstarter.common.interrupts import Flag, handling
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -146,12 +146,8 @@ def until_interrupted() -> Iterator[Flag]:
     only the program itself sets it.
     """
     stop = Flag()  # no threading.Event: its lock may be held by the very thread that runs the handler
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, lambda *_: stop.set())
-    try:
+    if threading.current_thread() is not threading.main_thread():
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        return
+    with handling(lambda *_: stop.set(), signal.SIGINT, signal.SIGTERM):
+        yield stop

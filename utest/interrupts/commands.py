@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import select
 import signal
 import subprocess
@@ -44,7 +45,6 @@ def moment(chance: random.Random, process: subprocess.Popen[bytes]) -> float:
 def once(chance: random.Random, hits: Hits) -> str | None:
     """End one command. Says what is wrong, None when nothing is."""
     way, number = chance.choice(WAYS), chance.choice(SIGNALS)
-    hits.add(f"j moving {way}", number.name)
     with subprocess.Popen(["j", "moving", way], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         seconds = moment(chance, process)
         time.sleep(seconds)
@@ -59,9 +59,18 @@ def once(chance: random.Random, hits: Hits) -> str | None:
     told = (
         f"{way}: {number.name} {seconds:.3f} s, {time.monotonic() - started:.1f} s, code {process.returncode}"
     )
+    if _is_of_python(err):
+        hits.add("python, which has not come to j", number.name)
+        return None
+    hits.add(f"j moving {way}", number.name)
     if process.returncode not in (128 + number, -number) or b"Traceback" in err:
         return f"{told}\n{err.decode()}"
     return None
+
+
+def _is_of_python(err: bytes) -> bool:
+    """Whether Ctrl-C came before the first line of the command, and Python itself tells so."""
+    return b"KeyboardInterrupt" in err and not re.search(rb"jumpstarter_cli/(?!j\.py|silence\.py)", err)
 
 
 def main(seed: str, count: str) -> None:
@@ -70,7 +79,7 @@ def main(seed: str, count: str) -> None:
     hits = Hits()
     failures = [failure for _ in range(int(count)) if (failure := once(chance, hits))]
     print(*failures, hits, sep="\n")
-    print(f"{hits.total} signals, {len(failures)} failures", flush=True)
+    print(f"{count} signals, {len(failures)} failures", flush=True)
     sys.exit(bool(failures))
 
 

@@ -20,8 +20,8 @@ import importlib
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -206,6 +206,31 @@ def _restore_handlers() -> None:
         # What is not of ours any more was set by a handler meanwhile, and stays.
         if type(_signal.getsignal(number)) is _Handler or number == _POKE:
             _signal.signal(number, handler)
+
+
+@contextmanager
+def handling(handler: Any, *numbers: int) -> Generator[None]:
+    """Have *handler* handle the signals *numbers* while the context lasts, in the main thread.
+
+    Those of before come back also where an exception of another handler comes between two lines here.
+    """
+    before = [(number, _signal.getsignal(number)) for number in numbers]
+    try:
+        _set_handlers([(number, handler) for number in numbers])
+        yield
+    finally:
+        try:
+            _set_handlers(before)
+        except BaseException:
+            _set_handlers(before)  # it may have come before they were set
+            raise
+
+
+def _set_handlers(handlers: list[tuple[int, Any]]) -> None:
+    with Shield():
+        for number, handler in handlers:
+            if handler is not None:  # one that Python did not install cannot be put back
+                _signal.signal(number, handler)
 
 
 class UnaryCall(Shield):

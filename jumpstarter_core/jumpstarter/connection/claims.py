@@ -11,6 +11,7 @@ from typing import Final
 
 from jumpstarter.client.lab import Lab, Lease, LeaseClaimed
 from jumpstarter.common.exceptions import JumpstarterException, LeaseError
+from jumpstarter.common.interrupts import Shield
 
 from .jobs import JOB_KEY, job_id
 
@@ -54,14 +55,19 @@ def unclaim(lab: Lab, name: str, claim: str) -> None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Generator[None]:
-    """Ctrl-C, pressed again by someone in a hurry, does not keep the board from others."""
+    """Ctrl-C, pressed again by someone in a hurry, does not keep the board from others.
+
+    Exceptions of other handlers, such as those of time-outs, wait as in any shield: one that came between two lines here would
+    leave the process deaf to Ctrl-C.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler is not None:  # one that Python did not install cannot be put back
-                signal.signal(number, handler)
+    with Shield():
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                if handler is not None:  # one that Python did not install cannot be put back
+                    signal.signal(number, handler)

@@ -15,9 +15,9 @@ from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
 
 from jumpstarter.common.end_reason import END_REASON_FILE
+from jumpstarter.common.interrupts import handling
 from jumpstarter.common.shell_waits import SHELL_WAITS
 from jumpstarter.common.terminals import terminal_kept
 from jumpstarter.common.wakeups import wakeups
@@ -150,14 +150,14 @@ def _start(
     group = None if _has_terminal() else 0
     if interactive or group == 0 or not _handles_signals():
         return subprocess.Popen(arguments, env=environment, process_group=group)
-    with handling(signal.SIGHUP, signal.SIG_IGN):
+    with handling(signal.SIG_IGN, signal.SIGHUP):
         return subprocess.Popen(arguments, env=environment)
 
 
 def _wait(child: subprocess.Popen[bytes], ending: Ending) -> int:
     if not _handles_signals():
         return _wait_for_exit(child, ending)
-    with handling(signal.SIGCHLD, lambda signum, frame: None), wakeups() as wait:
+    with handling(lambda signum, frame: None, signal.SIGCHLD), wakeups() as wait:
         while (code := child.poll()) is None or ending.goes_on:
             wait(ending.act())
     return code
@@ -190,18 +190,8 @@ def _signals(ending: Ending) -> Iterator[None]:
             if (
                 signal.getsignal(signum) is not signal.SIG_IGN
             ):  # as under nohup: it stays so, for the child too
-                stack.enter_context(handling(signum, handle))
+                stack.enter_context(handling(handle, signum))
         yield
-
-
-@contextmanager
-def handling(signum: int, handler: Any) -> Iterator[None]:
-    """Have *handler* handle the signal *signum*."""
-    before = signal.signal(signum, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signum, before)
 
 
 def _has_terminal() -> bool:

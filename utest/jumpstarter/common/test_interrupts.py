@@ -9,12 +9,14 @@ from concurrent.futures import Future
 from types import TracebackType
 
 import pytest
+from jumpstarter.common import interrupts
 from jumpstarter.common.interrupts import (
     Bell,
     Condition,
     Flag,
     Shield,
     acquire,
+    handling,
     result_of,
     run_aside,
     start_thread,
@@ -79,6 +81,37 @@ def test_a_handler_that_is_replaced_by_a_handler_stays_replaced() -> None:
     with pytest.raises(Interrupted), Shield():
         signal.raise_signal(NUMBER)
     assert signal.getsignal(NUMBER) is signal.SIG_IGN
+
+
+def test_handlers_are_set_as_long_as_a_context_lasts() -> None:
+    calls: list[int] = []
+    numbers = (signal.SIGHUP, signal.SIGWINCH)
+    before = [signal.getsignal(number) for number in numbers]
+    with pytest.raises(Interrupted), handling(lambda number, frame: calls.append(number), *numbers):
+        signal.raise_signal(signal.SIGWINCH)
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(NUMBER)
+    assert calls == [signal.SIGWINCH, signal.SIGHUP]
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_handlers_come_back_when_another_handler_raises_as_they_are_set(
+    monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    times, really = [0], interrupts._set_handlers
+
+    def interrupted(handlers: list[tuple[int, object]]) -> None:
+        times[0] += 1
+        if times[0] == moment:
+            signal.raise_signal(NUMBER)
+        really(handlers)
+
+    before = signal.getsignal(signal.SIGHUP)
+    monkeypatch.setattr(interrupts, "_set_handlers", interrupted)
+    with pytest.raises(Interrupted), handling(signal.SIG_IGN, signal.SIGHUP):
+        pass
+    assert signal.getsignal(signal.SIGHUP) is before
 
 
 def test_a_handler_that_does_not_raise_disturbs_nothing() -> None:
