@@ -2,10 +2,11 @@
 
 ``python -m benchmarks.load --boards 4000`` starts a controller as a process, as many boards as are wanted (each with a TLS
 connection of its own, in processes of 1000), takes leases and gives them back, kills the controller, starts it again, and waits
-until all boards are back. It ends with exit code 1 where a limit is given and not held.
+until all boards are back. Then the same with a server that does nothing but answer: what gRPC itself takes on this machine, and
+so the limit of the run. It ends with exit code 1 where a limit is given and not held.
 
-The boards cost as much processor time as the controller, and a lab has them elsewhere. So the line tells how much of its own each
-took: where that of the controller is within a limit and the time is not, the machine has too few processors for both.
+The boards cost as much processor time as the controller, and a lab has them elsewhere. So they have the lower priority, and the
+line tells how much processor time of its own each took.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,6 +51,8 @@ class Figures:
         back: from the start of the controller until all were back.
         busy: processor time that the controller took for that, its start included.
         theirs: processor time that the boards took for it.
+        limit: the same as *back* for a server that does nothing.
+        limit_busy: processor time that this server took.
         grants: from the request until it was granted, for each lease.
         grant_busy: processor time that the controller took for a lease, while all boards were connected.
     """
@@ -58,6 +61,8 @@ class Figures:
     back: float
     busy: float
     theirs: float
+    limit: float
+    limit_busy: float
     grants: tuple[float, ...]
     grant_busy: float
 
@@ -68,8 +73,9 @@ class Figures:
     def describe(self) -> str:
         """One line."""
         return (
-            f"{self.boards} boards: back in {self.back:.1f} s (processor time: controller {self.busy:.1f} s, "
-            f"boards {self.theirs:.1f} s), granted in {1000 * self.grant(0.5):.0f} ms, 99 % in "
+            f"{self.boards} boards: back in {self.back:.1f} s (gRPC alone: {self.limit:.1f} s; processor time: controller "
+            f"{self.busy:.1f} s, gRPC alone {self.limit_busy:.1f} s, boards {self.theirs:.1f} s), "
+            f"granted in {1000 * self.grant(0.5):.0f} ms, 99 % in "
             f"{1000 * self.grant(0.99):.0f} ms (controller {1000 * self.grant_busy:.1f} ms each)"
         )
 
@@ -93,13 +99,16 @@ class Controller:
         """Start it, and wait until it serves."""
         jmp = Path(sys.executable).with_name("jmp")
         options = ("--config", self._config, "--data-dir", self.data, "--listen", self._listen)
+        self._run(jmp, "controller", "run", *options, "--router-listen", self._router)
+
+    def start_bare(self) -> None:
+        """Start a server in its place that does nothing but answer."""
+        self._run(sys.executable, "-m", "benchmarks.worker.bare_lab", self.data, self._listen)
+
+    def _run(self, *command: str | Path) -> None:
+        environment = {**os.environ, "HOME": str(self._folder)}
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                (jmp, "controller", "run", *options, "--router-listen", self._router),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "HOME": str(self._folder)},
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         _until(lambda: "The lab runs." in self._log.read_text(), self._process, self._log)
 
     def kill(self) -> None:
@@ -143,7 +152,7 @@ def boards(data: Path, count: int, folder: Path) -> Iterator[Boards]:
     with ExitStack() as stack:
         for first in range(0, count, TOGETHER):
             report = folder / f"boards-{first}.txt"
-            command = (sys.executable, "-m", "benchmarks.worker.load_boards", data, str(first))
+            command = ("nice", sys.executable, "-m", "benchmarks.worker.load_boards", data, str(first))
             with report.open("wb") as output:
                 process = subprocess.Popen(
                     (*command, str(min(TOGETHER, count - first))), stdout=output, stdin=subprocess.PIPE
@@ -202,15 +211,25 @@ def measure(count: int, grants: int, folder: Path) -> Figures:
             before = controller.busy()
             times = asyncio.run(granted(Access(controller.data), grants))
             each = (controller.busy() - before) / grants
-            came, theirs = lab.came(), lab.busy()
-            controller.kill()
-            begun = time.monotonic()
-            controller.start()
-            _until(lambda: lab.came() >= came + count)
-            back = time.monotonic() - begun
-            return Figures(count, back, controller.busy(), lab.busy() - theirs, tuple(times), each)
+            theirs = lab.busy()
+            back, busy = returned(controller, controller.start, lab, count)
+            theirs = lab.busy() - theirs
+            limit, limit_busy = returned(controller, controller.start_bare, lab, count)
+            return Figures(count, back, busy, theirs, limit, limit_busy, tuple(times), each)
     finally:
         controller.stop()
+
+
+def returned(
+    controller: Controller, start: Callable[[], None], lab: Boards, count: int
+) -> tuple[float, float]:
+    """Kill *controller* and *start* it again: seconds until all *count* boards are back, and of its processor time."""
+    came = lab.came()
+    controller.kill()
+    begun = time.monotonic()
+    start()
+    _until(lambda: lab.came() >= came + count)
+    return time.monotonic() - begun, controller.busy()
 
 
 def held(figures: Figures, *, back: float | None, p99: float | None) -> bool:

@@ -1,20 +1,22 @@
 """Many boards of a lab, each with a connection of its own, which come back whenever the controller does.
 
-Writes a line whenever one of them has registered, has heard of its lease, and has reported.
+They do so as exporters do: the first time by registering, then by asking for their lease. Writes a line whenever one of them
+has heard of its lease, and the controller knows how it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
+from jumpstarter.client.lab import refusal_kind
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.grpc import FLOW, KEEPALIVE
-from jumpstarter.common.registrations import SESSION_KEY
+from jumpstarter.common.registrations import BACK_KEY, SESSION_KEY, UNREGISTERED
 from jumpstarter.config.grpc import identity
 from jumpstarter_exporter.link import RECONNECTING, Backoff
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc, lab_pb2
@@ -51,26 +53,37 @@ async def board(access: Access, number: int, token: str) -> None:
     metadata = identity("Exporter", NAMESPACE, f"board-{number}", token)
     async with access.channel(OPTIONS) as channel:
         stub: Any = jumpstarter_pb2_grpc.ControllerServiceStub(channel)  # type: ignore[no-untyped-call]
+        call = stub.Register(request, metadata=metadata)
+        await call
+        metadata = (*metadata, (SESSION_KEY, dict(await call.trailing_metadata())[SESSION_KEY]))
+        told: ExporterStatus | None = None
         while True:
-            with suppress(grpc.aio.AioRpcError):
-                call = stub.Register(request, metadata=metadata)
-                await call
-                session = dict(await call.trailing_metadata())[SESSION_KEY]
-                metadata = (*(each for each in metadata if each[0] != SESSION_KEY), (SESSION_KEY, session))
-                await follow(stub, metadata, backoff)
+            try:
+                async for reported in follow(stub, metadata, told):
+                    told = reported
+                    backoff.reset()
+            except grpc.aio.AioRpcError as error:
+                if refusal_kind(error) == UNREGISTERED:
+                    told = None  # what it told last did not arrive
             await asyncio.sleep(backoff.next())
 
 
-async def follow(stub: Any, metadata: Any, backoff: Backoff) -> None:
-    """Report whatever the controller tells of the board's lease. Raises AioRpcError as soon as the controller is gone."""
+async def follow(stub: Any, metadata: Any, told: ExporterStatus | None) -> AsyncIterator[ExporterStatus]:
+    """Report whatever the controller tells of the board's lease; *told* is what was reported last, and so is what this gives.
+
+    Raises AioRpcError as soon as the controller is gone.
+    """
+    back = () if told is None else ((BACK_KEY, told.name),)
     came = False
-    async for status in stub.Status(jumpstarter_pb2.StatusRequest(), metadata=metadata):
-        told = ExporterStatus.LEASE_READY if status.leased else ExporterStatus.AVAILABLE
-        report = jumpstarter_pb2.ReportStatusRequest(status=told.to_proto(), message="")  # type: ignore[arg-type]
-        await stub.ReportStatus(report, metadata=metadata)
+    async for status in stub.Status(jumpstarter_pb2.StatusRequest(), metadata=(*metadata, *back)):
+        now = ExporterStatus.LEASE_READY if status.leased else ExporterStatus.AVAILABLE
+        if now is not told:
+            report = jumpstarter_pb2.ReportStatusRequest(status=now.to_proto(), message="")  # type: ignore[arg-type]
+            await stub.ReportStatus(report, metadata=metadata)
+            told = now
+        yield told
         if not came:
             came = True
-            backoff.reset()
             print("back", flush=True)
 
 

@@ -18,7 +18,7 @@ import grpc
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials, with_call_credentials
 from jumpstarter.common.passages import CUTS_METADATA_KEY, PASSAGE_METADATA_KEY
-from jumpstarter.common.registrations import REPLACES_KEY, SESSION_KEY
+from jumpstarter.common.registrations import BACK_KEY, REPLACES_KEY, SESSION_KEY
 from jumpstarter.config.tls import TLSConfigV1Alpha1
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 from jumpstarter_protocol import jumpstarter_pb2_grpc, lab_pb2, lab_pb2_grpc
@@ -86,6 +86,8 @@ class ControllerLink:
         self._lab: Any = lab_pb2_grpc.LabServiceStub(channel)  # type: ignore[no-untyped-call]
         self._identity = setup.identity
         self._session = ""
+        #: Whether the controller takes the exporter back without a registration, when the line breaks.
+        self.takes_back = False
         #: Where the process was that the last registration has replaced, None if there was none.
         self.replaced: str | None = None
         self._routers: dict[str, grpc.aio.Channel] = {}
@@ -106,6 +108,7 @@ class ControllerLink:
         told = {key: str(value) for key, value in await call.trailing_metadata() or ()}
         self._session = told.get(SESSION_KEY, "")
         self.replaced = told.get(REPLACES_KEY)
+        self.takes_back = BACK_KEY in told
         return response
 
     async def unregister(self, reason: str) -> None:
@@ -134,9 +137,13 @@ class ControllerLink:
             request.release_lease = True
             await self._call(self._stub.ReportStatus, request)
 
-    def status(self) -> AsyncIterator[pb.StatusResponse]:
-        """The exporter's lease, now and at every change. Raises AioRpcError when the stream ends badly."""
-        return self._stub.Status(pb.StatusRequest(), metadata=self._metadata)  # type: ignore[no-any-return]
+    def status(self, back: ExporterStatus | None = None) -> AsyncIterator[pb.StatusResponse]:
+        """The exporter's lease, now and at every change; an exporter that is *back* tells the status that it told last.
+
+        Raises AioRpcError when the stream ends badly, with the kind UNREGISTERED for one that has to register.
+        """
+        told = () if back is None else ((BACK_KEY, back.name),)
+        return self._stub.Status(pb.StatusRequest(), metadata=(*self._metadata, *told))  # type: ignore[no-any-return]
 
     async def open_passage(self, lease: str) -> lab_pb2.Passage | None:
         """The exporter's side of a passage for the client of *lease*; None where there is none, or it cannot be reached."""

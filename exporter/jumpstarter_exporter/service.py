@@ -1,7 +1,8 @@
 """The exporter service: a board in a lab, for as long as the process runs.
 
 It makes the board known to the controller, follows its lease, and runs one `LeaseSession` at a time. A controller that goes
-away, for however long, ends nothing: a session goes on, and when the controller is back the exporter registers again.
+away, for however long, ends nothing: a session goes on. When the controller is back the exporter asks for its lease at once, and
+registers again where the controller does not know it as it was.
 
 A lease that an earlier process did not finish is finished first (see `record`): its afterLease hook runs before anything else.
 
@@ -16,6 +17,7 @@ import logging
 import signal
 import time
 from collections import deque
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,10 +27,11 @@ from anyio import to_thread
 from jumpstarter.client.lab import is_refusal, refusal_kind
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError
-from jumpstarter.common.registrations import SUPERSEDED
+from jumpstarter.common.registrations import SUPERSEDED, UNREGISTERED
 from jumpstarter.common.tokens import ends_soon
 from jumpstarter.config.exporter import ExporterConfigV1Alpha1
 from jumpstarter.session import Session
+from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from .lease import LeaseSession, Outcome
 from .link import TRANSIENT, Backoff, ControllerLink, controller_link
@@ -163,24 +166,42 @@ class Exporter:
 
     async def _follow(self, link: ControllerLink, reporter: Reporter, reports: list[Any]) -> None:
         """Register, and keep `_wanted` at what the controller says; again after every break of the line."""
-        backoff = Backoff()
+        backoff, known, broken = Backoff(), False, False
         while True:
             try:
-                await link.register(reports)
-                await self._report_first(link, reporter)
-                self._registered(link)
-                async for status in link.status():
+                async for status in await self._come(link, reporter, reports, known=known):
+                    if broken:
+                        logger.info("the line to the controller is there again")
+                    broken = False
                     backoff.reset()
+                    known = link.takes_back and self._unfinished is None
                     self._want((status.lease_name, status.client_name) if status.leased else None)
             except grpc.aio.AioRpcError as error:
-                if refusal_kind(error) == SUPERSEDED:
+                kind = refusal_kind(error)
+                if kind in (UNREGISTERED, SUPERSEDED):
+                    known = False
+                if kind == UNREGISTERED:
+                    continue
+                if kind == SUPERSEDED:
                     self._stand_by(error.details() or "")
                     await asyncio.sleep(STAND_BY)
                     continue
                 if error.code() not in (*TRANSIENT, grpc.StatusCode.UNKNOWN) or _is_refusal(error):
                     raise ExporterRefused(self._refusal(error)) from None
+                broken = True
                 logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
             await asyncio.sleep(backoff.next())
+
+    async def _come(
+        self, link: ControllerLink, reporter: Reporter, reports: list[Any], *, known: bool
+    ) -> AsyncIterator[pb.StatusResponse]:
+        """What the controller says from now on: to an exporter that it has *known*, or to one that registers."""
+        if known:
+            return link.status(back=reporter.last[0])
+        await link.register(reports)
+        await self._report_first(link, reporter)
+        self._registered(link)
+        return link.status()
 
     def _refusal(self, error: grpc.aio.AioRpcError) -> str:
         where, details = self._setup.controller, error.details() or ""

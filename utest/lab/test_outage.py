@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,30 @@ def test_shell_goes_on_after_the_controller_was_killed_and_started_again(
     assert "Stream removed" not in shell.text()
     assert board.text().count("begins") == 1  # the session went on, too
     world.nothing_is_leased()
+
+
+def test_exporter_is_back_without_a_registration_and_registers_where_it_is_not_known(
+    own_world: World,
+) -> None:
+    world = own_world
+    board = start_board(world)
+    world.nothing_is_leased()
+    world.processes[0].end(signal.SIGKILL)
+    board.until("the line to the controller broke")
+    world.start_controller()
+    board.until("the line to the controller is there again")
+    assert board.text().count("registered as board") == 1
+    held = world.ok("create", "lease", "-l", "kind=board", "--wait", "30", "-o", "name").strip()
+    world.ok("delete", "lease", held)
+    world.nothing_is_leased()
+    world.processes[-1].end()
+    # The controller is put back to a state from before the exporter registered.
+    (path,) = world.home.rglob("lab.sqlite3")
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute("UPDATE exporters SET body = json_set(body, '$.session', 0)")
+    world.start_controller()
+    board.until("registered as board", times=2)
+    world.is_available("board")
 
 
 def test_waiter_keeps_its_place_through_an_outage(own_world: World) -> None:

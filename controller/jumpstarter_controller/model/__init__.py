@@ -15,6 +15,7 @@ from .errors import (
     NotPermitted,
     Refused,
     Superseded,
+    Unregistered,
     WrongState,
 )
 from .exporters import OFFLINE_AFTER, PASSING_STATUSES, READY_STATUSES, Device, Exporter
@@ -65,6 +66,7 @@ __all__ = [
     "Superseded",
     "TimeChange",
     "Token",
+    "Unregistered",
     "WrongState",
     "check_access",
     "check_claim",

@@ -10,6 +10,7 @@
     └── WrongState         it does not fit the state of the lease or exporter
         ├── ExporterTaken  another lease holds the exporter
         ├── Claimed        another connection uses the lease
+        ├── Unregistered   the exporter is not known as it says that it is: it has to register
         └── Superseded     another process has registered as the exporter since
 
 Services map them to gRPC status codes; nothing here knows about them.
@@ -50,6 +51,10 @@ class ExporterTaken(WrongState):
 
 class Claimed(WrongState):
     """Raised when a lease is wanted for oneself, and another connection uses it."""
+
+
+class Unregistered(WrongState):
+    """Raised when an exporter says that it is back, and what is known of it is something else."""
 
 
 class Superseded(WrongState):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from jumpstarter.common.enums import ExporterStatus
 
-from jumpstarter_controller.model import Device, Exporter, NotFound, Superseded, shortened
+from jumpstarter_controller.model import Device, Exporter, NotFound, Superseded, Unregistered, shortened
 
 from . import leasing
 from .draft import Draft
@@ -99,6 +99,17 @@ def connect(draft: Draft, name: str, session: int | None = None) -> None:
     if exporter.status is ExporterStatus.OFFLINE:
         exporter = replace(exporter, status=ExporterStatus.UNSPECIFIED, status_message="")
     draft.exporters.put(name, exporter)
+
+
+def come_back(draft: Draft, name: str, session: int | None, told: str) -> None:
+    """The exporter is there again, whose line broke, as it was: registered as *session*, and the status by the name *told*.
+
+    Raises Unregistered where anything else is known of it.
+    """
+    exporter = known(draft, name)
+    if not exporter.registered or session != exporter.session or told != exporter.status.name:
+        raise Unregistered(f"exporter '{name}' is not known as it was: register again")
+    draft.exporters.put(name, replace(exporter, last_seen=draft.now))
 
 
 def touch(draft: Draft, name: str) -> None:

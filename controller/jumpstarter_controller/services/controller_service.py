@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import grpc
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.passages import CUT_PREFIX, CUTS_METADATA_KEY, PASSAGE_METADATA_KEY
-from jumpstarter.common.registrations import REPLACES_KEY, SESSION_KEY
+from jumpstarter.common.registrations import BACK_KEY, REPLACES_KEY, SESSION_KEY
 from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
 
 from jumpstarter_controller.identity.authenticator import Authenticator, Principal
@@ -94,7 +94,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
                 draft, name, dict(request.labels), devices, before, self._connections.is_alive(name)
             ),
         )
-        told = [(SESSION_KEY, str(session))]
+        told = [(SESSION_KEY, str(session)), (BACK_KEY, "1")]
         if session != before and replaced is not None:
             told.append((REPLACES_KEY, replaced or "unknown"))
         self._connections.registered(name, peer)
@@ -136,7 +136,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         shown: jumpstarter_pb2.StatusResponse | None = None
         with ExitStack() as stack:
             watch = stack.enter_context(self._lab.hub.watch("exporter", name))
-            await self.change(caller, partial(boards.connect, name=name, session=session))
+            await self._connect(caller, session, context)
             stack.enter_context(self._connections.stream(name, peer_address(context)))
             while not self._lab.closed:
                 self.check_again(caller)
@@ -154,6 +154,13 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
                 if not await watch.changed(HEARTBEAT):
                     await self._heartbeat(caller, session)
         raise Failure(grpc.StatusCode.UNAVAILABLE, "the controller shuts down; connect again")
+
+    async def _connect(self, caller: Principal, session: int | None, context: Context) -> None:
+        if told := metadata_of(context, BACK_KEY):
+            await self.change(caller, partial(boards.come_back, name=caller.name, session=session, told=told))
+            self._connections.registered(caller.name, peer_address(context))
+        else:
+            await self.change(caller, partial(boards.connect, name=caller.name, session=session))
 
     async def _heartbeat(self, caller: Principal, session: int | None) -> None:
         """Nothing has happened for a while, and the exporter's stream is there still."""

@@ -126,8 +126,10 @@ class ExporterPeer(Peer):
         await self.register()
         await self.report(AVAILABLE)
 
-    def status(self) -> Any:
-        return self.stream(self.controller.Status, jumpstarter_pb2.StatusRequest())
+    def status(self, *, back: str = "") -> Any:
+        """With *back*, as a process whose line broke, and that has told this status last."""
+        metadata = [*self.metadata, *([("x-jmp-back", back)] if back else [])]
+        return self.controller.Status(jumpstarter_pb2.StatusRequest(), metadata=metadata)
 
     def with_metadata(self, session: str) -> ExporterPeer:
         """The same exporter, as the process that has registered as *session*."""

@@ -175,6 +175,44 @@ async def test_old_session_changes_nothing(board: ExporterPeer, alice: ClientPee
     status.cancel()
 
 
+async def test_exporter_is_back_as_it_was_without_a_registration(
+    board: ExporterPeer, alice: ClientPeer
+) -> None:
+    process = board.with_metadata(await register_again(board))
+    await process.report(AVAILABLE, "here")
+    status = process.status()
+    await read(status)
+    status.cancel()
+    await until(alice, lambda exporter: not exporter.online)
+    back = process.status(back="AVAILABLE")
+    assert not (await read(back)).leased
+    found = await exporter_of(alice)
+    assert found.online and found.status == AVAILABLE and found.status_message == "here"
+    assert conditions(await alice.create("board=rpi"))["Ready"] == ("True", "Ready")
+
+
+@pytest.mark.parametrize("what", ["status", "goodbye", "session", "no session"])
+async def test_exporter_that_is_not_known_as_it_says_has_to_register(board: ExporterPeer, what: str) -> None:
+    process = board.with_metadata(await register_again(board))
+    await process.report(AVAILABLE)
+    match what:
+        case "status":
+            await process.report(LEASE_READY)
+        case "goodbye":
+            await process.ask(board.controller.Unregister, jumpstarter_pb2.UnregisterRequest())
+            await board.report(AVAILABLE)
+        case "session":
+            process = board.with_metadata(await register_again(board))
+            process = board.with_metadata("1")
+            await board.report(AVAILABLE)
+        case "no session":
+            process = board
+    call = process.status(back="AVAILABLE")
+    code, text = await refusal(read(call))
+    assert code is grpc.StatusCode.UNKNOWN and "exporter 'board-1' is not known as it was" in text
+    assert dict(await call.trailing_metadata())["x-jmp-refusal"] == "Unregistered"
+
+
 async def register_again(board: ExporterPeer) -> str:
     """Register without a number; gives that of the new session."""
     call = board.controller.Register(jumpstarter_pb2.RegisterRequest(), metadata=board.metadata)
