@@ -250,11 +250,10 @@ class Lab:
         timeout = LONGEST_SLEEP
         if self._wake_at is not None:
             timeout = min(max((self._wake_at - self.now()).total_seconds(), 0), LONGEST_SLEEP)
-        try:
-            async with asyncio.timeout(timeout):
-                await self._wanted.wait()
-        except TimeoutError:
-            pass
+        # Cheaper than a time limit, which is an exception: this is once for each round.
+        timer = asyncio.get_running_loop().call_later(timeout, self._wanted.set)
+        await self._wanted.wait()
+        timer.cancel()
         self._wanted.clear()
         if self.closed:
             self._wanted.set()
