@@ -18,9 +18,12 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 from jumpstarter.common.exceptions import ConfigurationError, FileAccessError
+from jumpstarter.common.pem import certificates
 from jumpstarter.common.tokens import read_token
 from jumpstarter.config.env import chosen
+from jumpstarter.config.token import token_problem
 
+from .lab import check_address
 from .output import data, table
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,10 +78,10 @@ class Access:
     def token(self) -> str:
         """The administrator's token. Raises ConfigurationError when there is none."""
         if self.token_file is None and (token := chosen("JMP_ADMIN_TOKEN")):
-            return token
+            return _checked_token(token, "JMP_ADMIN_TOKEN")
         path = self.token_file or self.directory / "admin.token"
         try:
-            return path.read_text().strip()
+            return _checked_token(path.read_text(errors="replace"), str(path))
         except FileNotFoundError:
             raise ConfigurationError(
                 f"no administrator token: {path} does not exist; run this as the user and on the machine of "
@@ -97,12 +100,20 @@ class Access:
         """The certificate (PEM) to trust; None for those of the system."""
         if self.ca is not None:
             try:
-                return self.ca.read_bytes()
+                text = self.ca.read_bytes()
             except OSError as error:
                 raise FileAccessError(f"{self.ca}: {error.strerror} (--ca)") from None
+            return certificates(text, f"{self.ca} (--ca)")
         # The second one is that of a controller before it wrote down which certificate counts.
-        text = _read(self.directory / "authority.pem") or _read(self.directory / "ca" / "ca.pem")
-        return text.encode() if text else None
+        own = _read(self.directory / "authority.pem") or _read(self.directory / "ca" / "ca.pem")
+        return own.encode() if own else None
+
+
+def _checked_token(text: str, source: str) -> str:
+    token = text.strip()
+    if problem := token_problem(token):
+        raise ConfigurationError(f"{source}: this is no token of an administrator: {problem}")
+    return token
 
 
 def _read(path: Path) -> str:
@@ -135,7 +146,11 @@ def admin_options(command: F) -> F:
     for option in (
         click.option("-n", "--namespace", help="Namespace to use; without it, the administrator's."),
         click.option(
-            "--endpoint", envvar="JMP_ADMIN_ENDPOINT", metavar="HOST:PORT", help="Address of the controller."
+            "--endpoint",
+            envvar="JMP_ADMIN_ENDPOINT",
+            metavar="HOST:PORT",
+            callback=check_address,
+            help="Address of the controller.",
         ),
         click.option(
             "--data-dir", metavar="DIR", type=path, help="The controller's data directory, on its machine."

@@ -56,11 +56,19 @@ class Target:
         if self.is_stdout:
             click.echo(config.dump_yaml(), nl=False)
         elif self.path.exists() and not stat.S_ISREG(self.path.stat().st_mode):
-            self.path.write_text(config.dump_yaml())  # such as /dev/stdout, or a pipe
+            self._write_through(config.dump_yaml())
         else:
             config = self._with_what_is_there(config, drivers_chosen) if self.path.exists() else config
             config.save(self.path)
         return config
+
+    def _write_through(self, text: str) -> None:
+        """Write *text* into what is no file, such as /dev/stdout or a pipe. Raises FileAccessError."""
+        try:
+            self.path.write_text(text)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise FileAccessError(f"{display_path(self.path)}: cannot be written: {reason}") from None
 
     def tell(self, say: Callable[[str], object]) -> None:
         """Have it said where the configuration is, unless it is on standard output."""

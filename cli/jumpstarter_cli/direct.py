@@ -44,9 +44,9 @@ def parse_address(text: str) -> str:
     Raises:
         ArgumentError: it is not.
     """
-    from jumpstarter.common.grpc import is_tcp
+    from jumpstarter.common.addresses import address_problem
 
-    if not is_tcp(text):
+    if address_problem(text):
         raise ArgumentError(f"'{text}' is not HOST:PORT with a port from 1 to 65535 (option --tls-grpc)")
     return text
 

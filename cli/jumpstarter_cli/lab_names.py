@@ -29,9 +29,15 @@ def complete_lease(ctx: click.Context, param: click.Parameter, incomplete: str) 
 def complete_selector(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Labels that exporters have; the last of several with commas."""
     before, comma, last = incomplete.rpartition(",")
+    taken = {part.partition("=")[0] for part in before.split(",")}
 
     def labels(lab: Any) -> Iterable[str]:
-        pairs = {f"{key}={value}" for each in lab.list_exporters() for key, value in each.labels.items()}
+        pairs = {
+            f"{key}={value}"
+            for each in lab.list_exporters()
+            for key, value in each.labels.items()
+            if key not in taken
+        }
         return (f"{before}{comma}{pair}" for pair in sorted(pairs) if pair.startswith(last))
 
     return _complete(ctx, incomplete, labels)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jumpstarter.common.exceptions import ConfigurationError
-from jumpstarter.common.selectors import Requirement, Selector
+from jumpstarter.common.selectors import Operator, Requirement, Selector
 from jumpstarter.config.loader import KeyPath, Node, Problems, describe
 from jumpstarter.config.schema import INVALID, convert, convert_fields
 
@@ -34,10 +34,12 @@ class _Labels:
 
     def selector(self) -> Selector:
         """Raises ConfigurationError."""
-        parts = [f"{key}={value}" for key, value in self.matchLabels.items()]
+        parts = [
+            Requirement(key, Operator.EQUALS, frozenset({value})) for key, value in self.matchLabels.items()
+        ]
         for each in self.matchExpressions:
-            parts.append(str(Requirement(each.key, OPERATORS[each.operator], frozenset(each.values))))
-        return Selector.parse(",".join(parts))
+            parts.append(Requirement(each.key, OPERATORS[each.operator], frozenset(each.values)))
+        return Selector.of_parts(parts)
 
 
 def _selector(node: Node, where: KeyPath, problems: Problems) -> Any:

@@ -51,6 +51,7 @@ def test_wrong_address_is_refused_wherever_it_enters(cli: Cli, address: str) -> 
         ("--endpoint", address, "get", "leases"),
         ("config", "client", "create", "x", "-e", address, "-t", "t", "--allow", "", "--nointeractive"),
         ("login", "--client", "x", "--endpoint", address, "--token", "t", "--nointeractive"),
+        ("admin", "get", "clients", "--endpoint", address),
     ):
         result = cli.jmp(*command)
         assert result.code == 2, result
@@ -159,8 +160,58 @@ def test_refused_connection(cli: Cli) -> None:
     assert "nothing listens there (check host and port" in asked(cli, "127.0.0.1:1")
 
 
-def test_unknown_name(cli: Cli) -> None:
-    assert "the name is not known (check how it is written" in asked(cli, "no-such-lab.invalid:8082")
+@pytest.mark.parametrize("host", ["no-such-lab.invalid", "größe", "a..b"])
+def test_unknown_name(cli: Cli, host: str) -> None:
+    assert "the name is not known (check how it is written" in asked(cli, f"{host}:8082")
+
+
+def test_certificate_to_trust_that_is_none(cli: Cli) -> None:
+    client(cli, "127.0.0.1:1", "tls: {ca: bm90IGEgY2VydA==}\n")
+    result = cli.jmp("get", "leases")
+    assert (result.code, result.error.partition(";")[0]) == (1, "Error: tls.ca: this is no certificate")
+    text = cli.home / "text"
+    text.write_text("not a certificate")
+    token = cli.home / "token"
+    token.write_text("t\n")
+    command = (
+        "admin",
+        "get",
+        "clients",
+        "--endpoint",
+        "127.0.0.1:1",
+        "--token-file",
+        str(token),
+        "--ca",
+        str(text),
+    )
+    result = cli.jmp(*command)
+    assert (result.code, result.error.partition(";")[0]) == (
+        1,
+        f"Error: {text} (--ca): this is no certificate",
+    )
+
+
+@pytest.mark.parametrize("token", ["x y", "x\ty", "größe", "x\x07"])
+def test_token_that_cannot_be_one_is_told_without_showing_it(cli: Cli, token: str) -> None:
+    client(cli, "127.0.0.1:1")
+    result = cli.jmp("get", "leases", env={"JMP_TOKEN": token})
+    assert result.code == 1
+    assert result.error.startswith("Error: JMP_TOKEN: token: it has a blank, a line end or another character")
+    assert repr(token)[1:-1] not in result.error
+    result = cli.jmp("admin", "get", "clients", env={"JMP_ADMIN_TOKEN": token})
+    assert result.code == 1
+    assert result.error.startswith(
+        "Error: JMP_ADMIN_TOKEN: this is no token of an administrator: it has a blank"
+    )
+
+
+def test_line_end_around_a_token_does_not_count(cli: Cli) -> None:
+    client(cli, "127.0.0.1:1", "refresh_token: |\n  abc\n")
+    for variables, command in (
+        ({"JMP_TOKEN": "abc\n"}, ("get", "leases")),
+        ({"JMP_ADMIN_TOKEN": " abc\r\n"}, ("admin", "get", "clients", "--endpoint", "127.0.0.1:1")),
+    ):
+        assert "nothing listens there" in cli.jmp(*command, env=variables).error
 
 
 def test_service_without_tls(cli: Cli) -> None:

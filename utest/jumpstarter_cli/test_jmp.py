@@ -170,6 +170,10 @@ def test_completion_in_bash_itself(cli: Cli) -> None:
         (["shell", "--exporter-c"], ["--exporter-config"]),
         (["driver", "list", "-o", ""], ["json", "yaml", "name"]),
         (["shell", "--exporter", "bo"], ["board"]),
+        (["help", "con"], ["config", "controller"]),
+        (["help", "config", ""], ["client", "exporter", "validate"]),
+        (["help", "get", "exporters", ""], [""]),
+        (["help", "no-such", ""], [""]),
     ],
     ids=str,
 )

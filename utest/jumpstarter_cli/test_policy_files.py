@@ -67,6 +67,36 @@ def test_policy_is_read_as_it_is_shown(file: Path) -> None:
             "policy.yaml:14: spec.policies[0].from[0].extra: unknown key; expected one of clientSelector",
         ),
         (
+            "team: a",
+            "team: a,b",
+            "policy.yaml:14: spec.policies[0].from[0].clientSelector: selector: 'a,b' cannot be the value of label team",
+        ),
+        (
+            "team: a",
+            '"team,site": a',
+            "policy.yaml:14: spec.policies[0].from[0].clientSelector: selector: 'team,site' cannot be the key of a label",
+        ),
+        (
+            "values: [lyon, oslo]",
+            'values: ["lyon),team in (b"]',
+            "policy.yaml:14: spec.policies[0].from[0].clientSelector: selector: 'lyon),team in (b' cannot be the value",
+        ),
+        (
+            "operator: In, values: [lyon, oslo]",
+            "operator: Exists, values: [lyon]",
+            "policy.yaml:14: spec.policies[0].from[0].clientSelector: selector: whether label site is there depends on no value",
+        ),
+        (
+            "operator: In, values: [lyon, oslo]",
+            "operator: NotIn",
+            "policy.yaml:14: spec.policies[0].from[0].clientSelector: selector: label site is compared with no value",
+        ),
+        (
+            "      board: rpi\n",
+            "      board: rpi,!spare\n",
+            "policy.yaml:6: spec.exporterSelector: selector: 'rpi,!spare' cannot be the value of label board",
+        ),
+        (
             "            matchExpressions:",
             "      from:\n        - clientSelector: {}\n      ignored:",
             "policy.yaml:17: spec.policies[0].from: duplicate key; the first one is in line 13",

@@ -214,6 +214,17 @@ def test_out_that_is_no_file_is_wrong_usage_and_creates_nothing(world: World, ou
     assert "nowhere" not in world.ok("admin", "get", "clients")
 
 
+@pytest.mark.parametrize("kind", ["client", "exporter"])
+def test_what_was_created_though_its_file_could_not_be_written_is_told(world: World, kind: str) -> None:
+    done = world.jmp("admin", "create", kind, f"full-{kind}", "-l", "a=b", "--out", "/dev/full")
+    assert done.code == 1
+    assert done.err == (
+        f"Error: /dev/full: cannot be written: no space left on device; {kind} 'full-{kind}' was created: write its "
+        f"configuration with 'jmp admin import {kind} full-{kind} --out FILE'\n"
+    )
+    assert world.jmp("admin", "import", kind, f"full-{kind}", "--out", "-").code == 0
+
+
 def test_exporter_is_saved_where_services_look_if_that_is_there(own_world: World) -> None:
     world = own_world
     done = world.jmp("admin", "create", "exporter", "first", "-l", "a=b", "--save")

@@ -131,6 +131,8 @@ def test_watched_list_tells_of_changes(world: World, lease: str) -> None:
         ("create lease -l si", ["side=left", "side=off", "side=right"]),
         ("get exporters r", ["right"]),
         ("get exporters --with online,st", ["online,status"]),
+        ("get exporters --with online,", ["online,leases", "online,status"]),
+        ("shell -l kind=board,side=left,", [""]),
     ],
 )
 def test_completion_knows_the_lab(world: World, boards: None, words: str, offered: list[str]) -> None:

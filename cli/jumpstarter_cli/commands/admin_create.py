@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from jumpstarter.common.exceptions import FileAccessError
 
 from jumpstarter_cli.admin import (
     Access,
@@ -99,7 +102,8 @@ def client(
         credential = _create(admin, "client", name, labels, oidc_username)
     if wanted is not None:
         config = client_config(credential, allow=allow, unsafe=unsafe, insecure=insecure_tls)
-        written = save_config(config, wanted, drivers_chosen=unsafe or allow is not None)
+        with _told_that_it_exists("client", name):
+            written = save_config(config, wanted, drivers_chosen=unsafe or allow is not None)
         wanted.tell(note)
         note_drivers(written)
     _print(credential, "client", output, wanted)
@@ -156,7 +160,8 @@ def exporter(
     with administrator(access) as admin:
         credential = _create(admin, "exporter", name, labels, oidc_username)
     if wanted is not None:
-        save_config(exporter_config(credential, insecure=insecure_tls, board=board), wanted)
+        with _told_that_it_exists("exporter", name):
+            save_config(exporter_config(credential, insecure=insecure_tls, board=board), wanted)
         wanted.tell(note)
     _print(credential, "exporter", output, wanted)
 
@@ -175,6 +180,17 @@ def _target(kind: str, name: str, save: bool, out: Path | None, *, interactive: 
     if save or out or ask_confirmation(f"Save the {kind} configuration?", interactive=interactive):
         return Target.of(kind, name, out)
     return None
+
+
+@contextmanager
+def _told_that_it_exists(kind: str, name: str) -> Iterator[None]:
+    """Where the configuration cannot be written, the error says that *name* was made, and how its configuration is had."""
+    try:
+        yield
+    except FileAccessError as error:
+        raise FileAccessError(
+            f"{error}; {kind} '{name}' was created: write its configuration with 'jmp admin import {kind} {name} --out FILE'"
+        ) from None
 
 
 def _create(admin: Admin, kind: str, name: str, labels: tuple[str, ...], username: str | None) -> Any:

@@ -26,7 +26,8 @@ def complete_columns(ctx: click.Context, param: click.Parameter, incomplete: str
     from click.shell_completion import CompletionItem
 
     before, comma, last = incomplete.rpartition(",")
-    return [CompletionItem(f"{before}{comma}{name}") for name in COLUMNS if name.startswith(last)]
+    left = (name for name in COLUMNS if name not in before.split(","))
+    return [CompletionItem(f"{before}{comma}{name}") for name in left if name.startswith(last)]
 
 
 def _columns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:

@@ -99,7 +99,7 @@ def login(
     interactive = not nointeractive
     if not token and lab is not None and lab.has_provider:
         note("The lab has an identity provider, which this version does not use: a token is needed.")
-    given = ask(token, "--token", "Token", interactive=interactive, secret=True)
+    given = ask(token, "--token", "Token", interactive=interactive, secret=True).strip()
     claims = read_token(given)
     if claims is None:
         raise click.BadParameter(

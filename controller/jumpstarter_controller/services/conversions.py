@@ -119,8 +119,7 @@ def selector_from_proto(message: kubernetes_pb2.LabelSelector) -> Selector:
             )
         requirements.append(Requirement(item.key, operator, frozenset(item.values)))
     try:
-        # Through text, so that keys and values are checked as those of any other selector.
-        return Selector.parse(str(Selector.of(requirements)))
+        return Selector.of_parts(requirements)
     except ConfigurationError as error:
         raise InvalidRequest(str(error)) from None
 

@@ -69,6 +69,7 @@ _CAUSES: Final[tuple[tuple[tuple[str, ...], Cause], ...]] = (
             "could not contact dns",
             "temporary failure in name resolution",
             "name resolution",
+            "misformatted domain name",
             "c-ares",
         ),
         Cause("the name is not known", "check how it is written, and this machine's DNS and VPN"),

@@ -125,7 +125,7 @@ def channel_credentials(target: str, tls_config: Any, timeout: float = 5.0) -> g
 
     *tls_config* has `ca` (base64 of a PEM bundle, or "") and `insecure`; with the latter, or JMP_GRPC_INSECURE=1 or
     JUMPSTARTER_GRPC_INSECURE=1, whatever certificate the service presents within *timeout* seconds is taken. Raises
-    ConnectionError when it presents none, ConfigurationError for a `ca` that is not base64.
+    ConnectionError when it presents none, ConfigurationError for a `ca` that is none.
     """
     unverified = any(
         os.environ.get(name) == "1" for name in ("JMP_GRPC_INSECURE", "JUMPSTARTER_GRPC_INSECURE")
@@ -151,10 +151,13 @@ def _bundle(text: str) -> bytes:
     import base64
     import binascii
 
+    from .pem import certificates
+
     try:
-        return base64.b64decode(text, validate=True)
+        bundle = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ConfigurationError(f"tls.ca is not base64 ({error}): expected that of a PEM bundle") from None
+    return certificates(bundle, "tls.ca")
 
 
 def aio_secure_channel(

@@ -107,6 +107,19 @@ class Selector:
         return cls(tuple(sorted(kept, key=lambda r: (r.key, order.index(r.operator), sorted(r.values)))))
 
     @classmethod
+    def of_parts(cls, requirements: Iterable[Requirement]) -> Selector:
+        """The selector of requirements that come in parts, not as a text.
+
+        Raises:
+            ConfigurationError: a key or value is not that of a label, so that it would mean another thing in a text; there are
+                values where the operator takes none, or none where it takes some; two exclude each other.
+        """
+        checked = list(requirements)
+        for requirement in checked:
+            _check(requirement)
+        return cls.of(checked)
+
+    @classmethod
     def matching(cls, labels: Mapping[str, str]) -> Selector:
         """The selector that asks for exactly these values (``matchLabels`` of Kubernetes)."""
         return cls.of(Requirement(key, Operator.EQUALS, frozenset({value})) for key, value in labels.items())
@@ -171,6 +184,28 @@ def is_label_key(text: str) -> bool:
 def is_label_value(text: str) -> bool:
     """Whether *text* can be the value of a label: at most 63 letters, digits, ``-``, ``_`` and ``.``, or empty."""
     return _VALUE.fullmatch(text) is not None
+
+
+def _check(requirement: Requirement) -> None:
+    key, operator = requirement.key, requirement.operator
+    if not is_label_key(key):
+        raise ConfigurationError(
+            f"selector: {key!r} cannot be the key of a label, expected name or prefix.example.com/name with at most "
+            "63 letters, digits, '-', '_' and '.' in the name"
+        )
+    for value in sorted(requirement.values):
+        if not is_label_value(value):
+            raise ConfigurationError(
+                f"selector: {value!r} cannot be the value of label {key}, expected at most 63 letters, digits, '-', '_' "
+                "and '.', beginning and ending with a letter or digit"
+            )
+    takes_values = operator not in (Operator.EXISTS, Operator.ABSENT)
+    if takes_values != bool(requirement.values):
+        raise ConfigurationError(
+            f"selector: label {key} is compared with no value, expected one at least"
+            if takes_values
+            else f"selector: whether label {key} is there depends on no value, found {', '.join(sorted(requirement.values))}"
+        )
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -42,6 +42,7 @@ from jumpstarter.config.reading import CLIENT_KINDS, read_document
 from jumpstarter.config.schema import convert, convert_fields
 from jumpstarter.config.shell import ShellConfigV1Alpha1
 from jumpstarter.config.tls import TLSConfigV1Alpha1
+from jumpstarter.config.token import as_token
 
 
 def _comma_list(node: Node, where: KeyPath, problems: Problems) -> Any:
@@ -92,8 +93,8 @@ class ClientConfigV1Alpha1:
     metadata: ObjectMeta
     endpoint: str | None = field(default=None, metadata={"convert": endpoint})
     tls: TLSConfigV1Alpha1 = field(default_factory=TLSConfigV1Alpha1)
-    token: str | None = field(default=None, repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False, metadata={"convert": as_token})
+    refresh_token: str | None = field(default=None, repr=False, metadata={"convert": as_token})
     grpcOptions: dict[str, str | int | bool] = field(  # noqa: N815 - the name in the file
         default_factory=dict, metadata={"synonyms": ("grpcConfig",)}
     )

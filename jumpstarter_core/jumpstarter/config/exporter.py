@@ -34,6 +34,7 @@ from jumpstarter.config.reading import EXPORTER_KINDS, read_document
 from jumpstarter.config.refs import check_refs
 from jumpstarter.config.schema import INVALID, convert, convert_fields
 from jumpstarter.config.tls import TLSConfigV1Alpha1
+from jumpstarter.config.token import as_token
 
 if TYPE_CHECKING:
     from jumpstarter.common.fetching import FetchPolicy
@@ -166,7 +167,7 @@ class ExporterConfigV1Alpha1:
     metadata: ObjectMeta
     endpoint: str | None = field(default=None, metadata={"convert": endpoint})
     tls: TLSConfigV1Alpha1 = field(default_factory=TLSConfigV1Alpha1)
-    token: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False, metadata={"convert": as_token})
     grpcOptions: dict[str, str | int | bool] = field(  # noqa: N815 - the name in the file
         default_factory=dict, metadata={"synonyms": ("grpcConfig",)}
     )

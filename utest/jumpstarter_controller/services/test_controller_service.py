@@ -468,6 +468,24 @@ async def test_legacy_calls(board: ExporterPeer, alice: ClientPeer) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"board": "rpi,!spare"}, "'rpi,!spare' cannot be the value of label board"),
+        ({"board,rack": "rpi"}, "'board,rack' cannot be the key of a label"),
+    ],
+)
+async def test_a_selector_in_parts_means_what_its_parts_say(
+    alice: ClientPeer, labels: dict[str, str], message: str
+) -> None:
+    duration = Duration()
+    duration.FromTimedelta(timedelta(seconds=60))
+    request = jumpstarter_pb2.RequestLeaseRequest(
+        duration=duration, selector=kubernetes_pb2.LabelSelector(match_labels=labels)
+    )
+    assert message in (await refusal(alice.ask(alice.controller.RequestLease, request)))[1]
+
+
 async def test_service_endpoints_are_none(board: ExporterPeer) -> None:
     request = jumpstarter_pb2.GetServiceEndpointsRequest()
     assert not (await board.ask(board.controller.GetServiceEndpoints, request)).telemetry_endpoints
