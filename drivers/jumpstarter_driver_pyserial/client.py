@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -111,7 +113,9 @@ class PySerialClient(DriverClient):
         return _text(self._console().take(_seconds(timeout), encoding), encoding, strip)
 
     def write(self, data: str | bytes) -> None:
-        """Send *data* as it is, text as UTF-8."""
+        """Send *data* as it is, text as UTF-8. Raises TypeError for anything else."""
+        if isinstance(data, int) or data is None:  # bytes(5) would be five zeros
+            raise TypeError(f"data is {data!r}, expected text or bytes")
         self._console().send(data.encode() if isinstance(data, str) else data)
 
     def write_line(self, text: str, newline: str = "\n") -> None:
@@ -213,7 +217,11 @@ class PySerialClient(DriverClient):
 
 
 def _seconds(timeout: float | timedelta) -> float:
-    return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    """*timeout* in seconds. Raises ValueError for what no wait can be compared with: None, a text, nan."""
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    if not isinstance(seconds, (int, float)) or math.isnan(seconds):
+        raise ValueError(f"timeout is {timeout!r}, expected seconds, or a timedelta")
+    return min(seconds, threading.TIMEOUT_MAX)
 
 
 def _text(data: bytes, encoding: str, strip: bool) -> str:

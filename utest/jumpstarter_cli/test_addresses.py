@@ -79,8 +79,10 @@ def client(cli: Cli, endpoint: str, more: str = "") -> None:
 
 @contextmanager
 def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port at which *answer* gets each connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    """A port at which *answer* gets each connection, at all addresses of localhost: what one refuses would be told, too."""
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    with socket.create_server(("", 0), family=family, dualstack_ipv6=both) as server:
 
         def serve() -> None:
             while True:

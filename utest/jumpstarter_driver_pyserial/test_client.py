@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from jumpstarter.common.exceptions import ConnectionError
 from jumpstarter.common.utils import serve
 from jumpstarter_driver_pyserial import reader as reader_module
 from jumpstarter_driver_pyserial.client import SerialReadError, SerialReadTimeout
@@ -206,3 +207,36 @@ def test_a_character_that_comes_in_two_pieces_is_read_whole(client: Any, board: 
     while len(text) < len("grüße"):
         text += client.read(timeout=60)
     assert text == "grüße"
+
+
+@pytest.mark.parametrize("timeout", [None, "1", float("nan")])
+def test_a_time_out_that_never_comes_is_refused(loop: Any, timeout: Any) -> None:
+    for wait in (lambda: loop.read_until("x", timeout=timeout), lambda: loop.read(timeout)):
+        with pytest.raises(ValueError, match=r"timeout is .*, expected seconds, or a timedelta"):
+            wait()
+
+
+def test_what_is_there_is_read_however_long_the_time_out(loop: Any) -> None:
+    loop.write("ready")
+    assert loop.read_until("ready", timeout=float("inf")) == "ready"
+
+
+@pytest.mark.parametrize("data", [5, None, True])
+def test_what_is_neither_text_nor_bytes_is_not_written(loop: Any, data: Any) -> None:
+    with pytest.raises(TypeError, match=f"data is {data!r}, expected text or bytes"):
+        loop.write(data)
+    loop.write("!")
+    assert loop.read_until("!", 10) == "!"
+
+
+def test_a_client_whose_connection_was_closed_says_so() -> None:
+    with serve(PySerial(url="loop://")) as client:
+        pass
+    for use in (
+        lambda: client.call("settings"),
+        lambda: next(client.streamingcall("settings")),
+        lambda: client.read_until("x", 1),
+        lambda: client.open_stream(),
+    ):
+        with pytest.raises(ConnectionError, match="this connection has been closed: connect again"):
+            use()

@@ -9,7 +9,19 @@ from typing import Any, Final
 
 import grpc
 
+from jumpstarter.common.exceptions import ConnectionError
 from jumpstarter.common.interrupts import Shield, UnaryCall, start_thread
+
+
+class ConnectionClosedError(ConnectionError, ValueError):
+    """Raised when a channel is used that this program has closed; a ValueError as well, which gRPC raises."""
+
+
+def _told(error: ValueError) -> ValueError:
+    """What *error* of gRPC means, if it is about a channel that is closed; else itself."""
+    if "closed" not in str(error).lower():
+        return error
+    return ConnectionClosedError("this connection has been closed: connect again")
 
 
 class Unary:
@@ -21,8 +33,11 @@ class Unary:
         self._method = method
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        with UnaryCall():
-            return self._method(*args, **options)
+        try:
+            with UnaryCall():
+                return self._method(*args, **options)
+        except ValueError as error:
+            raise _told(error) from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._method, name)
@@ -43,8 +58,10 @@ class StreamCall:
                 self._call = start()
                 self._answers = iter(self._call)
                 _bury_later(self, self._call)
-        except BaseException:
+        except BaseException as error:
             self.cancel()
+            if isinstance(error, ValueError):
+                raise _told(error) from None
             raise
 
     def __iter__(self) -> Iterator[Any]:
