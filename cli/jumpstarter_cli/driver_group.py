@@ -120,6 +120,8 @@ def make() -> click.Group:
 
 def main() -> int:
     """Run ``j``, or complete it."""
+    import jumpstarter  # noqa: F401 - has gRPC write no log of its own, which is decided when it is loaded
+
     with deferred():
         import grpc  # noqa: F401 - in the order in which its parts can be left for later
     if "_J_COMPLETE" in os.environ:

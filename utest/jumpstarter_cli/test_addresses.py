@@ -236,6 +236,15 @@ def test_certificate_for_another_name(cli: Cli) -> None:
         assert "its certificate is for another name" in asked(cli, f"127.0.0.1:{port}", pem)
 
 
+def test_drivers_command_at_a_port_whose_certificate_is_not_trusted_says_so_in_one_line(cli: Cli) -> None:
+    now = datetime.now(UTC)
+    path, _ = certificate(str(cli.home), ["localhost"], now - timedelta(1), now + timedelta(1))
+    with listening(tls(path)) as port:
+        result = cli.j("power", "on", env={"JUMPSTARTER_HOST": f"localhost:{port}"})
+    assert (result.code, len(result.err.splitlines())) == (1, 1), result.err
+    assert f"localhost:{port}" in result.error and "not trusted here" in result.error
+
+
 def test_certificate_that_has_expired(cli: Cli) -> None:
     now = datetime.now(UTC)
     path, pem = certificate(str(cli.home), ["localhost"], now - timedelta(2), now - timedelta(1))
