@@ -45,7 +45,10 @@ class ShortReports:
         cut = ours and item.config.getoption("fulltrace", False) is not True and shorten(call.excinfo.value)
         outcome = yield
         if cut:
-            _name_shortly(outcome.get_result(), call.excinfo.value)
+            report = outcome.get_result()
+            _name_shortly(report, call.excinfo.value)
+            if _is_ours(list(_frames(call.excinfo.value.__traceback__))[-1]):
+                _leave_the_reason(report)
 
 
 def shorten(error: BaseException) -> bool:
@@ -82,3 +85,10 @@ def _name_shortly(report: Any, error: BaseException) -> None:
     if crash is not None:
         text = str(error)
         crash.message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _leave_the_reason(report: Any) -> None:
+    """No test or fixture of the author's has called what failed: of the source, which is the library's, nothing is shown."""
+    for entry in getattr(getattr(report.longrepr, "reprtraceback", None), "reprentries", ()):
+        entry.lines = [line for line in entry.lines if line.startswith("E")]
+        entry.reprfuncargs = entry.reprfileloc = None

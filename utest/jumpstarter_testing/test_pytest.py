@@ -179,6 +179,24 @@ def test_a_failure_is_short_and_has_its_reason(tmp_path: Path) -> None:
     assert "::test_login - SerialReadTimeout: " in done.stdout
 
 
+def test_what_keeps_a_class_from_its_board_is_told_without_the_librarys_source(tmp_path: Path) -> None:
+    text = """
+from jumpstarter_testing import JumpstarterTest
+
+class TestBoard(JumpstarterTest):
+    selector = {"kind": "board"}
+
+    def test_it(self):
+        pass
+"""
+    done = run(text, tmp_path, shell=True)
+    assert done.returncode == 1
+    body = done.stdout.split("at setup of TestBoard.test_it ____")[1].split("====")[0]
+    assert "selector is {'kind': 'board'}, expected a text such as 'key=value,other=value'" in body
+    assert len(body.splitlines()) < 6, body
+    assert "::test_it - ConfigurationError: selector is" in done.stdout
+
+
 def test_setup_and_teardown_of_a_class_have_the_client(tmp_path: Path) -> None:
     done = run(CLASS_SETUP, tmp_path, shell=True)
     assert "3 passed, 1 error" in done.stdout, done.stdout + done.stderr

@@ -162,6 +162,8 @@ def parse_selector(text: str) -> tuple[Requirement, ...]:
     Raises:
         ConfigurationError: a requirement is not of any of the forms above, or the text is longer than `MAX_LENGTH`.
     """
+    if not isinstance(text, str):  # of a program; a dictionary of labels, say
+        raise ConfigurationError(f"selector is {text!r}, expected a text such as 'key=value,other=value'")
     if len(text) > MAX_LENGTH:
         raise ConfigurationError(
             f"selector {text[:40]!r}...: {len(text)} characters are too many, expected at most {MAX_LENGTH}"
