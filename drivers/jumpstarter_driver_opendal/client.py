@@ -12,6 +12,7 @@ from uuid import UUID
 import click
 from jumpstarter.client import DriverClient
 from jumpstarter.client.flasher import FlasherClientInterface
+from jumpstarter.common.exceptions import ArgumentError
 
 from .flashing import FlasherClient, StorageMuxClient, StorageMuxFlasherClient
 from .transfer import PathBuf, operator_for_path, receiving, sending
@@ -44,6 +45,18 @@ _CHUNK = 1 << 20
 
 def _pieces(data: bytes) -> Iterator[bytes]:
     return (data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK))
+
+
+def _named(path: PathBuf) -> str:
+    """*path* as text. Raises ArgumentError for one without a name: an exporter that is older takes it for the whole storage."""
+    from .paths import refuse_nameless
+
+    text = os.fspath(path)
+    try:
+        refuse_nameless(text)
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
+    return text
 
 
 @dataclass(kw_only=True)
@@ -170,16 +183,19 @@ class OpendalClient(DriverClient):
         self.call("rename", os.fspath(source), os.fspath(target))
 
     def remove_all(self, path: PathBuf) -> None:
-        """Remove *path* and everything below it."""
-        self.call("remove_all", os.fspath(path))
+        """Remove *path* and everything below it; for the whole storage it is ``/``. Raises ArgumentError for an empty one."""
+        self.call("remove_all", _named(path))
 
     def create_dir(self, path: PathBuf) -> None:
         """Create the directory *path*, which ends with a slash, and those above it where missing."""
         self.call("create_dir", os.fspath(path))
 
     def delete(self, path: PathBuf) -> None:
-        """Delete the file or empty directory *path*; nothing happens when there is none."""
-        self.call("delete", os.fspath(path))
+        """Delete the file or empty directory *path*; nothing happens when there is none.
+
+        Raises ArgumentError for an empty path.
+        """
+        self.call("delete", _named(path))
 
     def exists(self, path: PathBuf) -> bool:
         """True when there is an entry *path*."""

@@ -231,8 +231,8 @@ class Opendal(Driver):
     @export
     def copy(self, source: str, target: str) -> None:
         """Copy the file *source* to *target*, in place of what is there."""
-        self._root.checked(source)
-        self._root.checked(target)
+        self._root.named(source)
+        self._root.named(target)
         is_new = not self._exists(target)
         with storage_errors(f"copy {source!r} to {target!r}"):
             self._operator.copy(source, target)
@@ -242,8 +242,8 @@ class Opendal(Driver):
     @export
     def rename(self, source: str, target: str) -> None:
         """Move the file *source* to *target*, in place of what is there."""
-        self._root.checked(source)
-        self._root.checked(target)
+        self._root.named(source)
+        self._root.named(target)
         with storage_errors(f"rename {source!r} to {target!r}"):
             self._operator.rename(source, target)
         if source in self._created_paths:
@@ -253,7 +253,7 @@ class Opendal(Driver):
     @export
     def remove_all(self, path: str) -> None:
         """Remove *path* and everything below it; nothing happens when there is nothing."""
-        self._root.checked(path)
+        self._root.named(path)
         with storage_errors(f"remove {path!r}"):
             self._operator.remove_all(path)
         prefix = path.rstrip("/") + "/"
@@ -264,7 +264,7 @@ class Opendal(Driver):
     @export
     def create_dir(self, path: str) -> None:
         """Create the directory *path*, which ends with a slash, and those above it."""
-        self._root.checked(path)
+        self._root.named(path)
         is_new = not self._exists(path)
         with storage_errors(f"create directory {path!r}"):
             self._operator.create_dir(path)
@@ -274,7 +274,7 @@ class Opendal(Driver):
     @export
     def delete(self, path: str) -> None:
         """Delete the file or empty directory *path*; nothing happens when there is none."""
-        self._root.checked(path)
+        self._root.named(path)
         with storage_errors(f"delete {path!r}"):
             self._operator.delete(path)
         self._created_paths.discard(path)
@@ -343,7 +343,7 @@ class Opendal(Driver):
     @export
     def register_path(self, path: str) -> None:
         """Count *path* as created by the client."""
-        self._root.checked(path)
+        self._root.named(path)
         self._created_paths.add(path)
 
     @export

@@ -18,6 +18,13 @@ __all__ = ["Root"]
 _SEPARATORS: Final = re.compile(r"[/\\]")
 
 
+def refuse_nameless(path: str) -> None:
+    """Raise ValueError for a path without a name, as of a variable that was not set: it would be the whole storage."""
+    parts = _SEPARATORS.split(path)
+    if not path or (any(parts) and all(part in ("", ".") for part in parts)):
+        raise ValueError(f"path {path!r} names nothing below the root: for the whole storage give '/'")
+
+
 @dataclass(frozen=True)
 class Root:
     """The top of a storage. *folder* is where it is in the file system, None for other services.
@@ -49,6 +56,11 @@ class Root:
         if self.folder is not None and not self.follow_links:
             _check_links(self.folder, path)
         return path
+
+    def named(self, path: str) -> str:
+        """`checked`, for what is changed or removed. Raises ValueError for a path without a name, too."""
+        refuse_nameless(path)
+        return self.checked(path)
 
 
 def _check_links(folder: str, path: str) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from jumpstarter.client.core import DriverInvalidArgument
+from jumpstarter.common.exceptions import ArgumentError
 from jumpstarter.common.utils import serve
 from jumpstarter_driver_opendal.client import OpendalClient
 from jumpstarter_driver_opendal.driver import Opendal
@@ -144,3 +146,47 @@ def test_what_a_link_leads_to_is_not_removed_at_the_end(
     cleaning.close()
     assert (tmp_path / "outside" / "secret").exists()
     assert "left behind: path escapes the configured root: 'd/secret'" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["", ".", "./", "/.", "././"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        "copy from",
+        "copy to",
+        "rename from",
+        "rename to",
+        "remove_all",
+        "create_dir",
+        "delete",
+        "register_path",
+    ],
+)
+def test_a_path_without_a_name_is_not_the_whole_storage(
+    opendal: OpendalClient, root: Path, action: str, path: str
+) -> None:
+    (root / "kept").write_text("kept")
+    before = content(root)
+    with pytest.raises((ArgumentError, DriverInvalidArgument), match="names nothing below the root"):
+        ACTIONS[action](opendal, path)
+    for method in ("remove_all", "delete"):  # a client that does not look
+        with pytest.raises(DriverInvalidArgument, match="names nothing below the root"):
+            opendal.call(method, path)
+    assert content(root) == before
+
+
+def test_the_whole_storage_is_removed_by_its_name(opendal: OpendalClient, root: Path) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "file").write_text("gone")
+    opendal.remove_all("/")
+    assert not root.exists() or content(root) == {}
+
+
+@pytest.mark.parametrize("command", ["remove-all", "delete"])
+def test_an_empty_path_on_the_command_line_is_wrong_usage(
+    opendal: OpendalClient, root: Path, command: str
+) -> None:
+    (root / "kept").write_text("kept")
+    result = CliRunner().invoke(opendal.cli(), [command, ""])
+    assert isinstance(result.exception, ArgumentError)
+    assert content(root) == {"kept": b"kept"}
