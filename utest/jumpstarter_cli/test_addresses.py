@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jumpstarter.common.addresses import address_problem
+from jumpstarter.common.causes import explain
 
 if TYPE_CHECKING:
     from .conftest import Cli
@@ -227,6 +228,21 @@ def test_certificate_of_an_authority_that_is_not_trusted(cli: Cli) -> None:
     with listening(tls(path)) as port:
         told = asked(cli, f"localhost:{port}")
     assert "not trusted here" in told and "jmp login" in told
+
+
+def test_refusal_of_one_address_of_a_name_does_not_hide_that_another_one_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = "failed to connect to all addresses; last error: ipv4:127.0.0.2: Connection refused"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        # A name with two addresses, of which one takes connections at this port.
+        both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.2", "127.0.0.1")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+        told = explain(refused, f"lab.example.com:{port}")
+        assert "one of its addresses refuses, and the connection to another, 127.0.0.1, fails too" in told
+        assert f"use 127.0.0.1:{port}" in told
+    assert "nothing listens there" in explain(refused, f"lab.example.com:{port}")
 
 
 def test_certificate_for_another_name(cli: Cli) -> None:

@@ -6,7 +6,10 @@ gRPC tells causes as text of its own and of the libraries under it. What is not 
 from __future__ import annotations
 
 import os
-from typing import Final, NamedTuple
+import socket
+from typing import Any, Final, NamedTuple
+
+from .addresses import join_address, split_address
 
 
 class Cause(NamedTuple):
@@ -16,6 +19,7 @@ class Cause(NamedTuple):
     next_step: str
 
 
+_REFUSED: Final = Cause("nothing listens there", "check host and port, and that the controller runs")
 _TRUST: Final = (
     "log in again with 'jmp login', or set tls.ca of the configuration to the lab's certificate authority"
 )
@@ -76,7 +80,7 @@ _CAUSES: Final[tuple[tuple[tuple[str, ...], Cause], ...]] = (
     ),
     (
         ("connection refused",),
-        Cause("nothing listens there", "check host and port, and that the controller runs"),
+        _REFUSED,
     ),
     (
         ("no route to host", "network is unreachable", "host is unreachable"),
@@ -137,15 +141,42 @@ def explain(details: str, address: str, short: str = "") -> str:
 
     *details* is what gRPC or the system said, *short* what of it is told where the table does not know the cause.
     """
-    found = cause_of(details)
+    found, proxy = cause_of(details), proxy_for(address)
+    if found is _REFUSED and not proxy:
+        found = _other_address(address) or found
     what = found.what if found else short or details or "no answer in time"
-    proxy = proxy_for(address)
     steps = [found.next_step] if found else []
     if proxy:
         name, value = proxy
         steps.insert(0, f"{name}={value} is used for it: check that proxy, or add the host to no_proxy")
     where = f"{address}: " if address else ""
     return f"{where}{what}" + (f" ({'; '.join(steps)})" if steps else "")
+
+
+#: Seconds for a connection to one address of a name.
+_PROBE: Final = 0.5
+
+
+def _other_address(address: str) -> Cause | None:
+    """The cause where a name has several addresses, and not all refuse: gRPC tells of the last that it has tried."""
+    try:
+        host, port = split_address(address)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return None
+    answering = [str(where[0]) for family, *_, where in found if _takes_connections(family, where)]
+    if len(found) == 1 or not answering:
+        return None
+    return Cause(
+        f"one of its addresses refuses, and the connection to another, {answering[0]}, fails too",
+        f"use {join_address(answering[0], port)}: then the cause is told",
+    )
+
+
+def _takes_connections(family: int, where: Any) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE)
+        return probe.connect_ex(where) == 0
 
 
 #: What gRPC reads, in its order. It knows no capital letters.
