@@ -191,8 +191,8 @@ def readable(request: Any, context: Context) -> Any:
     raise Failure(grpc.StatusCode.INVALID_ARGUMENT, f"the request cannot be read: {request.problem}")
 
 
-def answer_stream(*roles: Role, with_context: bool = False) -> Callable[..., Any]:
-    """As `answer`, for a method that gives an async iterator."""
+def answer_stream(*roles: Role, with_context: bool = False, at_once: bool = False) -> Callable[..., Any]:
+    """As `answer`, for a method that gives an async iterator, whose first message comes *at_once* or may take a while."""
 
     def decorate(method: Callable[..., AsyncGenerator[Any]]) -> Callable[..., Any]:
         @wraps(method)
@@ -200,8 +200,9 @@ def answer_stream(*roles: Role, with_context: bool = False) -> Callable[..., Any
             try:
                 more = (context,) if with_context else ()
                 caller = await self.admit(context, roles)
-                # Whoever is answered knows that the controller is there, however long the first message takes.
-                await context.send_initial_metadata(())
+                if not at_once:
+                    # Whoever is answered knows that the controller is there. It is a packet of its own, half of the cost.
+                    await context.send_initial_metadata(())
                 messages = method(self, readable(request, context), caller, *more)
                 async with self.while_valid(caller), aclosing(messages):
                     async for message in messages:

@@ -128,7 +128,7 @@ class ControllerService(Service, jumpstarter_pb2_grpc.ControllerServiceServicer)
         self._connections.reported(caller.name)
         return jumpstarter_pb2.ReportStatusResponse()
 
-    @answer_stream(Role.EXPORTER, with_context=True)
+    @answer_stream(Role.EXPORTER, with_context=True, at_once=True)
     async def Status(
         self, request: jumpstarter_pb2.StatusRequest, caller: Principal, context: Context
     ) -> AsyncIterator[jumpstarter_pb2.StatusResponse]:
