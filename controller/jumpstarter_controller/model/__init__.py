@@ -19,7 +19,7 @@ from .errors import (
     WrongState,
 )
 from .exporters import OFFLINE_AFTER, PASSING_STATUSES, READY_STATUSES, Device, Exporter
-from .leases import TRANSITIONS, Lease, LeaseSpec, LeaseState, check_new_lease
+from .leases import TRANSITIONS, Age, Lease, LeaseSpec, LeaseState, check_new_lease
 from .names import (
     RESERVED_PREFIX,
     TAG_PREFIX,
@@ -42,6 +42,7 @@ __all__ = [
     "TIME_FIELDS",
     "TRANSITIONS",
     "AccessPolicy",
+    "Age",
     "AlreadyExists",
     "Approval",
     "AuditEntry",

@@ -27,6 +27,10 @@ from .times import LeaseTimes
 MAX_CLAIMS: Final = 1000
 
 
+#: What leases are sorted by: when one was made, and its name.
+Age = tuple[datetime, str]
+
+
 class LeaseState(Enum):
     """Where a lease stands."""
 
@@ -106,6 +110,11 @@ class Lease:
     def abandoned(self) -> bool:
         """Whether those who had claims on it are gone: it gets no exporter then."""
         return self.unattended and bool(self.claims)
+
+    @property
+    def age(self) -> Age:
+        """What sorts leases: the oldest come first."""
+        return self.created_at, self.name
 
     @property
     def ended(self) -> bool:

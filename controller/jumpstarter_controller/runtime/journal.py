@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from jumpstarter_controller.model import AuditEntry, Exporter, Lease
+from jumpstarter_controller.model import Age, AuditEntry, Exporter, Lease
 from jumpstarter_controller.store import Store, Transaction, open_store
 
 from .draft import Draft, Records, Table
@@ -20,7 +20,6 @@ T = TypeVar("T")
 #: How long the audit log goes back, and how long a token is remembered after it expired.
 KEEP_AUDIT: Final = timedelta(days=365)
 KEEP_TOKENS: Final = timedelta(days=1)
-_PAGE: Final = 500
 
 
 class _Target(Protocol):
@@ -48,8 +47,8 @@ class StoreJournal:
     async def lease(self, name: str) -> Lease | None:
         return await self._read(lambda transaction: transaction.leases.get(name))
 
-    async def ended_leases(self) -> Sequence[Lease]:
-        return await self._read(lambda transaction: [each for each in _all_leases(transaction) if each.ended])
+    async def ended_leases(self, after: Age | None, limit: int) -> Sequence[Lease]:
+        return await self._read(lambda transaction: transaction.leases.ended(after=after, limit=limit))
 
     async def audit(self, limit: int) -> Sequence[AuditEntry]:
         return await self._read(lambda transaction: transaction.audit.latest(limit))
@@ -84,13 +83,6 @@ def _load(transaction: Transaction) -> Records:
         policies={policy.name: policy for policy in transaction.policies.all()},
         tokens={token.id: token for token in transaction.tokens.all()},
     )
-
-
-def _all_leases(transaction: Transaction) -> list[Lease]:
-    found: list[Lease] = []
-    while page := transaction.leases.page(after=found[-1].name if found else "", limit=_PAGE):
-        found += page
-    return found
 
 
 def _changes_others(draft: Draft) -> bool:

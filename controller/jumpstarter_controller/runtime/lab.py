@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from jumpstarter.common.enums import ExporterStatus
 
-from jumpstarter_controller.model import AuditEntry, Exporter, Lease, LeaseState, Role
+from jumpstarter_controller.model import Age, AuditEntry, Exporter, Lease, LeaseState, Role
 from jumpstarter_controller.scheduling import Fleet, LabState, Outlook, Rules, apply_decisions, schedule
 
 from .draft import Draft, Records
@@ -37,6 +37,10 @@ MAX_BATCH: Final = 512
 LONGEST_SLEEP: Final = 30.0
 
 
+#: Ended leases that are read from the store at a time, at least and at the most: not all that are read may be wanted.
+READ: Final = (20, 500)
+
+
 class Journal(Protocol):
     """What the loop needs of a store."""
 
@@ -52,8 +56,8 @@ class Journal(Protocol):
         """A lease, ended or not."""
         ...
 
-    async def ended_leases(self) -> Sequence[Lease]:
-        """All ended leases that are kept."""
+    async def ended_leases(self, after: Age | None, limit: int) -> Sequence[Lease]:
+        """At most *limit* of the ended leases that are kept: the oldest after the one of that age."""
         ...
 
     async def audit(self, limit: int) -> Sequence[AuditEntry]:
@@ -187,12 +191,27 @@ class Lab:
         found = self.records.leases.get(name) or self._recent.get(name)
         return found if found is not None else await self.journal.lease(name)
 
-    async def leases(self, *, ended: bool) -> list[Lease]:
-        """The leases that have not ended, and with *ended* those that have and are kept."""
-        if not ended:
-            return list(self.records.leases.values())
+    async def leases(
+        self,
+        *,
+        ended: bool,
+        wanted: Callable[[Lease], bool] = lambda lease: True,
+        after: Age | None = None,
+        most: int | None = None,
+    ) -> list[Lease]:
+        """The *wanted* leases that have not ended, and with *ended* those that have and are kept, the oldest first.
+
+        Those after one of the age *after*, at most *most* of them: no more are read than it takes.
+        """
+        found = await self._all_leases(wanted, after, most) if ended else list(self.records.leases.values())
+        fitting = [lease for lease in found if (after is None or lease.age > after) and wanted(lease)]
+        return sorted(fitting, key=lambda lease: lease.age)[:most]
+
+    async def _all_leases(
+        self, wanted: Callable[[Lease], bool], after: Age | None, most: int | None
+    ) -> list[Lease]:
         before, since = set(self.records.leases), self.now()
-        found = {lease.name: lease for lease in await self.journal.ended_leases()}
+        found = {lease.name: lease for lease in await self._stored(wanted, after, most)}
         # What ends while the store is read is in neither of the two.
         meanwhile = {
             name: lease
@@ -200,6 +219,20 @@ class Lab:
             if name in before or (lease.ended_at is not None and lease.ended_at >= since)
         }
         return list((found | meanwhile | self.records.leases).values())
+
+    async def _stored(
+        self, wanted: Callable[[Lease], bool], after: Age | None, most: int | None
+    ) -> list[Lease]:
+        """The *wanted* leases of the store that have ended, as `leases`."""
+        found: list[Lease] = []
+        limit = READ[1] if most is None else min(max(most, READ[0]), READ[1])
+        while most is None or len(found) < most:
+            read = await self.journal.ended_leases(after, limit)
+            found += filter(wanted, read)
+            if len(read) < limit:
+                break
+            after = read[-1].age
+        return found
 
     def seen(self, name: str) -> bool:
         """The exporter was heard of just now; False when it counted as offline and must be shown otherwise."""

@@ -179,9 +179,7 @@ class AdminService(Service, lab_pb2_grpc.AdminServiceServicer):
         if request.name:
             leases = [await self._lease(request.name)]
         else:
-            leases = sorted(
-                await self._lab.leases(ended=request.include_ended), key=lambda each: each.created_at
-            )
+            leases = await self._lab.leases(ended=request.include_ended)
         return lab_pb2.AdminListLeasesResponse(leases=map(self._shown, leases))
 
     @_admin

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from jumpstarter.common.claims import CLAIM_KEY
@@ -13,6 +17,7 @@ from jumpstarter_controller.identity.authenticator import Authenticator, Princip
 from jumpstarter_controller.identity.tokens import TokenService
 from jumpstarter_controller.model import (
     TAG_PREFIX,
+    Age,
     Exporter,
     InvalidRequest,
     Lease,
@@ -41,7 +46,10 @@ from .conversions import (
     name_of,
     timestamp,
 )
-from .paging import sized_page
+from .paging import after_token, bad_token, sized_page
+
+#: Leases of a page of any size; it may not have more bytes than as many have.
+MOST_LEASES: Final = 20_000
 
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -114,12 +122,14 @@ class ClientService(Service, client_pb2_grpc.ClientServiceServicer):
             check_parent(request.parent, self._namespace)
         selector, tags = Selector.parse(request.filter), self._tag_selector(request.tag_filter)
         only_active = request.only_active if request.HasField("only_active") else True
-        leases = await self._lab.leases(ended=not only_active)
-        found = [
-            lease for lease in leases if tags.selects(lease.spec.tags) and selector.selects(_labels_of(lease))
-        ]
-        found.sort(key=_age)
-        shown, token = sized_page(found, _age, request.page_size, request.page_token, self._shown)
+        size = request.page_size or MOST_LEASES
+        found = await self._lab.leases(
+            ended=not only_active,
+            wanted=lambda lease: tags.selects(lease.spec.tags) and selector.selects(_labels_of(lease)),
+            after=_age_of(after_token(request.page_token)),
+            most=max(size, 0) + 1,
+        )
+        shown, token = sized_page(found, _age, size, request.page_token, self._shown)
         return client_pb2.ListLeasesResponse(leases=shown, next_page_token=token)
 
     @answer(Role.CLIENT, with_context=True)
@@ -262,3 +272,14 @@ def _labels_of(lease: Lease) -> dict[str, str]:
 
 def _age(lease: Lease) -> str:
     return f"{lease.created_at.timestamp():020.6f} {lease.name}"
+
+
+def _age_of(text: str) -> Age | None:
+    """The reverse of `_age`, None for none. Raises InvalidRequest."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{13})\.(\d{6}) (.+)", text, re.DOTALL)
+    if found is None:
+        raise bad_token()
+    since = datetime.fromtimestamp(int(found[1]), UTC) + timedelta(microseconds=int(found[2]))
+    return since, found[3]

@@ -32,8 +32,7 @@ def page(items: Sequence[T], key: Callable[[T], str], size: int, token: str) -> 
         raise InvalidRequest(
             f"page_size {size} is negative; expected 0 for all, or the number of items of a page"
         )
-    if token:
-        after = _decode(token)
+    if after := after_token(token):
         items = [item for item in items if key(item) > after]
     if not size or len(items) <= size:
         return items, ""
@@ -60,8 +59,14 @@ def _encode(after: str) -> str:
     return base64.urlsafe_b64encode(after.encode()).decode()
 
 
-def _decode(token: str) -> str:
+def after_token(token: str) -> str:
+    """The key of the item before the page of *token*, "" for the first page. Raises InvalidRequest for a token that is none."""
     try:
         return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError):
-        raise InvalidRequest("page_token is not one of this lab's; list again from the first page") from None
+        raise bad_token() from None
+
+
+def bad_token() -> InvalidRequest:
+    """What is wrong with a token that is none."""
+    return InvalidRequest("page_token is not one of this lab's; list again from the first page")

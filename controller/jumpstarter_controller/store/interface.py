@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from jumpstarter.common.exceptions import JumpstarterException
 
-from jumpstarter_controller.model import AccessPolicy, AuditEntry, Client, Exporter, Lease, Token
+from jumpstarter_controller.model import AccessPolicy, Age, AuditEntry, Client, Exporter, Lease, Token
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -65,6 +65,13 @@ class LeaseTable(Protocol):
 
     def page(self, *, after: str = "", limit: int = 500, active_only: bool = False) -> Sequence[Lease]:
         """At most *limit* leases whose names come after *after*, ordered by name."""
+        ...
+
+    def ended(self, *, after: Age | None = None, limit: int = 500) -> Sequence[Lease]:
+        """At most *limit* leases that have ended, the oldest first, those of one time by name.
+
+        *after* is the time of creation and the name of the one before them.
+        """
         ...
 
     def add(self, *leases: Lease) -> None:

@@ -27,6 +27,7 @@ Index(
 )
 Index("leases_active", leases.c.created_at, sqlite_where=text("ended_at IS NULL"))
 Index("leases_ended", leases.c.ended_at)
+Index("leases_ended_by_age", leases.c.created_at, leases.c.name, sqlite_where=text("ended_at IS NOT NULL"))
 
 exporters = Table(
     "exporters",

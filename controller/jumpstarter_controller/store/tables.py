@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from jumpstarter_controller.model import (
     AccessPolicy,
+    Age,
     AlreadyExists,
     AuditEntry,
     Client,
@@ -66,6 +67,15 @@ _PAGE = (
     .limit(bindparam("most"))
 )
 _ACTIVE_PAGE = _PAGE.where(_leases.ended_at.is_(None))
+_ENDED_PAGE = (
+    select(schema.leases)
+    .where(
+        _leases.ended_at.is_not(None),
+        tuple_(_leases.created_at, _leases.name) > tuple_(bindparam("since"), bindparam("after")),
+    )
+    .order_by(_leases.created_at, _leases.name)
+    .limit(bindparam("most"))
+)
 _PURGE_LEASES = delete(schema.leases).where(_leases.ended_at < bindparam("before"))
 _PURGE_TOKENS = delete(schema.tokens).where(_tokens.expires_at < bindparam("before"))
 _APPEND = insert(schema.audit)
@@ -136,6 +146,10 @@ class SqlLeases(SqlTable[Lease]):
 
     def page(self, *, after: str = "", limit: int = 500, active_only: bool = False) -> Sequence[Lease]:
         return self._many(_ACTIVE_PAGE if active_only else _PAGE, after=after, most=limit)
+
+    def ended(self, *, after: Age | None = None, limit: int = 500) -> Sequence[Lease]:
+        since, name = (0, "") if after is None else (codec.time_to_row(after[0]), after[1])
+        return self._many(_ENDED_PAGE, since=since, after=name, most=limit)
 
     def purge(self, ended_before: datetime) -> int:
         return self._count(_PURGE_LEASES, before=codec.time_to_row(ended_before))

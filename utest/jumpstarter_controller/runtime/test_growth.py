@@ -44,7 +44,7 @@ class NoStore:
     async def lease(self, name: str) -> Lease | None:
         return None
 
-    async def ended_leases(self) -> list[Lease]:
+    async def ended_leases(self, after: object, limit: int) -> list[Lease]:
         return []
 
     async def audit(self, limit: int) -> list[Any]:

@@ -13,6 +13,7 @@ import pytest
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.selectors import Selector
 from jumpstarter_controller.model import (
+    Age,
     AlreadyExists,
     AuditEntry,
     Client,
@@ -59,7 +60,7 @@ class Journal:
     async def lease(self, name: str) -> Lease | None:
         return None
 
-    async def ended_leases(self) -> Sequence[Lease]:
+    async def ended_leases(self, after: Age | None, limit: int) -> Sequence[Lease]:
         if self.meanwhile is not None:
             await self.meanwhile()
         return []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from jumpstarter_controller.runtime import leasing
+from jumpstarter_controller.runtime.journal import StoreJournal
 from jumpstarter_controller.settings import DeprecatedLabels, HiddenLabels
 from jumpstarter_protocol import client_pb2, jumpstarter_pb2, lab_pb2
 
@@ -183,6 +185,45 @@ async def test_pages_have_every_lease_once_whatever_ends_in_between(lab: TestLab
         await client.delete(found[0]) if len(found) == 4 else None
         request.page_token = page.next_page_token
     assert found == names
+
+
+async def test_page_of_ended_leases_costs_a_page_however_many_there_are(
+    lab: TestLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await lab.client()
+    names = [(await client.create("board=rpi")).name for _ in range(100)]
+    for name in names[:95]:
+        await client.delete(name)
+    read, original = [0], StoreJournal.ended_leases
+
+    async def counted(self: StoreJournal, after: Any, limit: int) -> Any:
+        found = await original(self, after, limit)
+        read[0] += len(found)
+        return found
+
+    monkeypatch.setattr(StoreJournal, "ended_leases", counted)
+    request = client_pb2.ListLeasesRequest(parent=ROOT, only_active=False, page_size=10)
+    found: list[str] = []
+    while not found or request.page_token:
+        read[0] = 0
+        page = await client.ask(client.clients.ListLeases, request)
+        assert read[0] <= 20
+        found += [lease.name for lease in page.leases]
+        request.page_token = page.next_page_token
+    assert found == names
+    request.page_size = -1
+    assert "negative" in (await refusal(client.ask(client.clients.ListLeases, request)))[1]
+
+
+async def test_page_of_a_filter_has_as_many_as_are_wanted(lab: TestLab) -> None:
+    client = await lab.client()
+    for number in range(60):
+        await client.delete((await client.create(f"board=b{number % 3}")).name)
+    request = client_pb2.ListLeasesRequest(parent=ROOT, only_active=False, page_size=15, filter="board=b1")
+    first = await client.ask(client.clients.ListLeases, request)
+    request.page_token = first.next_page_token
+    second = await client.ask(client.clients.ListLeases, request)
+    assert (len(first.leases), len(second.leases), second.next_page_token) == (15, 5, "")
 
 
 async def test_list_of_exporters(lab: TestLab) -> None:

@@ -417,3 +417,31 @@ def test_work_that_loses_the_transaction_fails_with_all_that_share_it_and_the_st
     store.change(add_lease(lease("c", pin="b")))
     assert [x.name for x in store.read(lambda t: t.leases.active())] == ["c"]
     store.close()
+
+
+def test_ended_leases_are_read_by_age_a_page_at_a_time(store: Store) -> None:
+    def work(transaction: Transaction) -> None:
+        # "z" is the oldest; "a" and "b" are of one moment.
+        for name, age in (("z", 3), ("b", 2), ("a", 2), ("c", 1)):
+            transaction.leases.add(lease(name, pin="b", age=age * MINUTE).released(NOW))
+        transaction.leases.add(lease("active", pin="b", age=2 * MINUTE))
+
+    store.change(work)
+    first = store.read(lambda t: t.leases.ended(limit=2))
+    second = store.read(lambda t: t.leases.ended(after=first[-1].age, limit=3))
+    found = [*first, *second]
+    assert [each.name for each in found] == ["z", "a", "b", "c"]
+
+
+def test_page_of_ended_leases_is_found_by_its_index(store: Store) -> None:
+    from jumpstarter_controller.store import tables
+
+    plan = "EXPLAIN QUERY PLAN " + str(tables._ENDED_PAGE)
+    values = {"since": 1, "after": "a", "most": 10}
+
+    def explain(transaction: Any) -> str:
+        rows = transaction.leases._connection.exec_driver_sql(plan, values).all()
+        return " ".join(str(row) for row in rows)
+
+    told = store.read(explain)
+    assert "leases_ended_by_age" in told and "TEMP B-TREE" not in told
