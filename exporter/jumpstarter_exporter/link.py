@@ -16,7 +16,12 @@ from typing import Any, Final
 
 import grpc
 from jumpstarter.common.enums import ExporterStatus
-from jumpstarter.common.grpc import aio_secure_channel, ssl_channel_credentials, with_call_credentials
+from jumpstarter.common.grpc import (
+    DATA_ALIVE,
+    aio_secure_channel,
+    ssl_channel_credentials,
+    with_call_credentials,
+)
 from jumpstarter.common.passages import CUTS_METADATA_KEY, PASSAGE_METADATA_KEY
 from jumpstarter.common.registrations import BACK_KEY, REPLACES_KEY, SESSION_KEY
 from jumpstarter.config.tls import TLSConfigV1Alpha1
@@ -174,7 +179,8 @@ class ControllerLink:
         """The channel to the router at *endpoint*; one for all of its streams."""
         channel = self._routers.get(endpoint)
         if channel is None:
-            channel = await secure_channel(endpoint, self._setup.tls, self._setup.grpc_options)
+            options = {**DATA_ALIVE, **self._setup.grpc_options}
+            channel = await secure_channel(endpoint, self._setup.tls, options)
             self._routers[endpoint] = channel
         return channel
 

@@ -99,13 +99,17 @@ class World:
             **(extra or {}),
         }
 
+    def there(self, *command: str) -> tuple[str, ...]:
+        """What runs *command* where the world is."""
+        return command
+
     def start(self, *command: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a process in a session of its own; standard output and error go to its log."""
         self._count += 1
         log = self.home / f"{self._count:03}-{Path(command[0]).name}.log"
         with log.open("wb") as file:
             popen = subprocess.Popen(
-                command,
+                self.there(*command),
                 env=self.environment(env),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -119,7 +123,7 @@ class World:
     def jmp(self, *args: str, env: Mapping[str, str] | None = None) -> Result:
         """Run ``jmp`` to its end."""
         done = subprocess.run(
-            ("jmp", *args),
+            self.there("jmp", *args),
             env=self.environment(env),
             stdin=subprocess.DEVNULL,
             capture_output=True,

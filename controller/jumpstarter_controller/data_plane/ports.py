@@ -10,7 +10,7 @@ from typing import Any, Final
 import grpc
 from jumpstarter.common.addresses import split_address
 from jumpstarter.common.exceptions import ConfigurationError
-from jumpstarter.common.grpc import FLOW
+from jumpstarter.common.grpc import DATA_ALIVE, FLOW
 from jumpstarter_router.joint import Gate, Joint
 from jumpstarter_router.service import RouterService
 from jumpstarter_router.tokens import TokenAuthority
@@ -35,9 +35,7 @@ SERVER_OPTIONS: Final[Sequence[tuple[str, Any]]] = (
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.keepalive_permit_without_calls", 1),
     # A peer that vanished without a word must not look alive for long.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
+    *DATA_ALIVE.items(),
     # Whoever connects and says nothing, or half of it, is sent away.
     ("grpc.server_handshake_timeout_ms", 10_000),
 )

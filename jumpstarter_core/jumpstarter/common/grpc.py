@@ -26,9 +26,22 @@ KEEPALIVE: Final = (
 )
 
 
+#: Where data of leased exporters goes: who is cut off without a word is told within 15 s. gRPC has the second of them as the time
+#: that TCP waits for an acknowledgement, which finds a cable that was pulled; the third ends what else is silent (gRPC 1.85; by
+#: default after a minute). The answer to a ping comes behind the data that is under way, so it may not be shorter on slow lines.
+DATA_ALIVE: Final[Mapping[str, Any]] = {
+    "grpc.keepalive_time_ms": 3_000,
+    "grpc.keepalive_timeout_ms": 9_000,
+    "grpc.http2.ping_timeout_ms": 11_000,
+}
+
 #: What comes for a stream that nobody reads waits at its sender, beyond these bytes. gRPC's own estimate of what the
 #: connection can carry would let it grow without a bound.
 FLOW: Final = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 4 << 20))
+
+
+#: The same from end to end through a joint, where the answer to a ping comes behind all that is under way on every leg.
+FAR_FLOW: Final = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 20))
 
 
 def is_tcp(host: str) -> bool:

@@ -12,6 +12,12 @@ from typing import Final
 CHUNKS: Final = (16 << 10, 256 << 10)
 #: Bytes that a unix socket may hold on their way to its other end; the system may allow less.
 SENT_AHEAD: Final = 4 << 20
+#: How a dead connection is known, by options of TCP: one that is idle is asked after 4 s, every 2 s, three times; what was
+#: sent is to be acknowledged within 10 s (milliseconds).
+SILENCE: Final = (("TCP_KEEPIDLE", 4), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000))
+#: Bytes that wait in the system for a slow line, beside those that are under way on it: the answer to a ping of gRPC comes behind
+#: them, and a line that is slow and busy shall not look dead.
+UNSENT: Final = 128 << 10
 
 
 async def splice(one: socket.socket, other: socket.socket) -> None:
@@ -44,9 +50,12 @@ async def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Have the system notice, within two minutes, that the other end of the TCP connection *sock* vanished without a word."""
+    """Have the system notice, within `SILENCE`, that the other end of the TCP connection *sock* vanished without a word.
+
+    A connection that is slow, and busy, is none of these: whatever arrives at its other end is a word.
+    """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3)):
+    for name, value in (*SILENCE, ("TCP_NOTSENT_LOWAT", UNSENT)):
         if hasattr(socket, name):  # macOS has them under other names, and its own defaults
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -26,13 +26,6 @@ ALIVE: Final[dict[str, Any]] = {
     "grpc.http2.ping_timeout_ms": 6_000,
 }
 
-#: The same where data goes: a cut is noticed within half a minute, and a slow line that is busy is none.
-DATA_ALIVE: Final[dict[str, Any]] = {
-    "grpc.keepalive_time_ms": 10_000,
-    "grpc.keepalive_timeout_ms": 20_000,
-    "grpc.http2.ping_timeout_ms": 20_000,
-}
-
 
 @contextmanager
 def controller(config: ClientConfigV1Alpha1) -> Generator[Lab]:

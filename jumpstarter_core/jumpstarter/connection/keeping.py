@@ -144,6 +144,8 @@ class Keeper:
         """Why the lease is of no use any more, as the controller has it; None when it goes on, or nobody knows."""
         if self.ended is not None:
             return f"lease {self.lease.name} {self.ended}"
+        if self._told == AWAY:
+            return None  # asking would take its time
         try:
             lease = self._lab.get_lease(self.lease.name, ASK_TIMEOUT)
         except (ControllerUnreachable, ValueError):  # the latter when the channel is closed: all is over
@@ -154,10 +156,18 @@ class Keeper:
         return None if reason is None else f"lease {lease.name} {reason}"
 
     def _why_away(self) -> str | None:
-        """That the exporter is offline, where the controller knows it; the lease goes on then."""
+        """That the exporter is offline, where the controller knows it, or that nobody answers; the lease goes on then."""
         lease = self.lease
+        silent = (
+            f"neither exporter {lease.exporter} nor the controller answers: the network, or the lab, is down; "
+            f"lease {lease.name} goes on"
+        )
+        if self._told == AWAY:
+            return silent
         try:
             exporter = self._lab.get_exporter(lease.exporter, timeout=ASK_TIMEOUT)
+        except ControllerUnreachable:
+            return silent
         except (JumpstarterException, ValueError):
             return None
         if exporter.online:

@@ -17,11 +17,9 @@ import grpc
 
 from jumpstarter.common.addresses import split_address
 from jumpstarter.common.exceptions import ConnectionError, LeaseError
-from jumpstarter.common.grpc import KEEPALIVE, close_channel
+from jumpstarter.common.grpc import DATA_ALIVE, FAR_FLOW, KEEPALIVE, close_channel
 from jumpstarter.common.interrupts import Shield, result_of
 from jumpstarter.common.passages import EXPORTER_NAME
-
-from .controller import DATA_ALIVE
 
 if TYPE_CHECKING:
     from jumpstarter.client.lab import Lab
@@ -105,9 +103,7 @@ class Passage:
         # The joint is the proxy; the target's name means something to the exporter's certificate only.
         proxy = f"http://client:{self._ticket}@{self.joint}"
         return [
-            *KEEPALIVE,
-            *DATA_ALIVE.items(),
-            *more,
+            *{**dict(KEEPALIVE), **dict(more), **DATA_ALIVE, **dict(FAR_FLOW)}.items(),
             ("grpc.http_proxy", proxy),
             ("grpc.enable_http_proxy", 1),
         ]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from jumpstarter.common.portal import LazyPortal
 from jumpstarter.common.tempfile import TemporarySocket
 
-from .controller import DATA_ALIVE, RECONNECTING, require_controller
+from .controller import RECONNECTING, require_controller
 
 if TYPE_CHECKING:
     import grpc
@@ -140,6 +140,8 @@ class Channels:
     """One channel to each service of the lab, with *tls* (a ``tls:`` section) and gRPC's *options*."""
 
     def __init__(self, tls: Any, options: Mapping[str, Any]) -> None:
+        from jumpstarter.common.grpc import DATA_ALIVE
+
         self._tls = tls
         self._options = {**RECONNECTING, **DATA_ALIVE, **options}
         self._open: dict[str, Any] = {}

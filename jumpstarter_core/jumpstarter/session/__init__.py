@@ -197,7 +197,9 @@ class Session:
         exporter, repeated = self._calls
         services = exporter, RouterService(self), repeated
         with Shield():
-            server = create_server(self.executor, *services, passphrase, fitting)
+            # A unix socket with TLS is the exporter's end of a passage.
+            far = credentials is not None and address.startswith("unix:")
+            server = create_server(self.executor, *services, passphrase, fitting, far=far)
         try:
             with Shield():
                 port = bind(server, address, credentials)

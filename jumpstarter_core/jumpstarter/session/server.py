@@ -13,7 +13,7 @@ from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2_grpc
 
 from jumpstarter.common.exceptions import ArgumentError
 from jumpstarter.common.exceptions import ConnectionError as JumpstarterConnectionError
-from jumpstarter.common.grpc import FLOW
+from jumpstarter.common.grpc import FAR_FLOW, FLOW
 from jumpstarter.common.throttle import ThrottledLog, peer_host
 from jumpstarter.streams.frames import decode_frame, encode_frame
 
@@ -34,7 +34,6 @@ KEEPALIVE: tuple[tuple[str, int], ...] = (
 _refusals: Final = ThrottledLog(logging.getLogger("jumpstarter.exporter"))
 
 _OPTIONS: Final = (
-    *FLOW,
     # Who connects and then says nothing goes: milliseconds for TLS.
     ("grpc.server_handshake_timeout_ms", 10_000),
     # Two exporters on one port would share the calls between them, unnoticed.
@@ -79,11 +78,14 @@ def create_server(
     repeated: RepeatedCalls,
     passphrase: str | None = None,
     interceptors: Sequence[grpc.ServerInterceptor] = (),
+    *,
+    far: bool = False,
 ) -> grpc.Server:
-    """A server of the services, without an address yet."""
+    """A server of the services, without an address yet; *far* says that its clients come through a joint."""
     if passphrase is not None:
         interceptors = (PassphraseInterceptor(passphrase), *interceptors)
-    server = grpc.server(executor, options=(*_OPTIONS, *KEEPALIVE), interceptors=interceptors)  # type: ignore[arg-type]
+    options = (*(FAR_FLOW if far else FLOW), *_OPTIONS, *KEEPALIVE)
+    server = grpc.server(executor, options=options, interceptors=interceptors)  # type: ignore[arg-type]
     jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(exporter, server)  # type: ignore[no-untyped-call]
     stream = grpc.stream_stream_rpc_method_handler(
         router.Stream, request_deserializer=decode_frame, response_serializer=encode_frame
