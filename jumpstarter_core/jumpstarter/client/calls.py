@@ -11,10 +11,12 @@ from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.errors import connection_error, driver_error
+from jumpstarter.common.exceptions import ConnectionError
+from jumpstarter.common.repeats import UNKNOWN_END
 from jumpstarter.common.values import decode_value, fill_value
 
 from .rpc import StreamCall
-from .transport import moved, note_loss
+from .transport import moved, note_loss, recovers
 
 #: What `ItemStream` gives to ``next(items, END)`` after the last item.
 END: Final = object()
@@ -31,11 +33,17 @@ def call(stub: Any, uuid: UUID, method: str, args: Sequence[Any]) -> Any:
     try:
         return decode_value(stub.DriverCall(request).result)
     except grpc.RpcError as error:
-        note_loss(stub, error)
         new = moved(stub, error, request.uuid)
         if new is None:
-            raise driver_error(error, method) from None
+            raise _failure(stub, error, method) from None
         return call(stub, UUID(new), method, args)
+
+
+def _failure(stub: Any, error: grpc.RpcError, method: str) -> Exception:
+    failure = driver_error(error, method)
+    if recovers(stub, error) and isinstance(failure, ConnectionError):
+        failure.add(UNKNOWN_END)  # an exporter that knows no calls by their names
+    return failure
 
 
 class ItemStream:
@@ -44,7 +52,7 @@ class ItemStream:
     def __init__(self, stub: Any, uuid: UUID, method: str, args: Sequence[Any]) -> None:
         self._method = method
         self._stub = stub
-        self._begun = False
+        self._received = 0
         self._request = pb.StreamingDriverCallRequest(uuid=str(uuid), method=method)
         for arg in args:
             fill_value(self._request.args.add(), arg)
@@ -61,14 +69,20 @@ class ItemStream:
             item = next(self._call)
         except grpc.RpcError as error:
             note_loss(self._stub, error)
-            new = None if self._begun else moved(self._stub, error, self._request.uuid)
+            new = None if self._received else moved(self._stub, error, self._request.uuid)
             if new is None:
-                raise driver_error(error, self._method) from None
+                raise self._failure(error) from None
             self._request.uuid = new
             self._call = self._start()
             return next(self)
-        self._begun = True
+        self._received += 1
         return decode_value(item.result)
+
+    def _failure(self, error: grpc.RpcError) -> Exception:
+        failure = driver_error(error, self._method)
+        if isinstance(failure, ConnectionError):
+            failure.add(f"the call of '{self._method}' was cut when {self._received} items had arrived")
+        return failure
 
     def close(self) -> None:
         """End the generator on the exporter, if it has not ended."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -16,6 +16,9 @@ from jumpstarter.common.portal import LazyPortal
 
 from . import tree
 from .transport import OPTIONS, ExporterStub, report_timeout
+
+if TYPE_CHECKING:
+    from .patience import Waits
 
 
 @contextmanager
@@ -49,13 +52,15 @@ def connect_path(
 
 
 @contextmanager
-def connect_channel(channel: grpc.Channel, *, allow: list[str], unsafe: bool) -> Generator[Any]:
-    """`connect_path` for the exporter behind *channel*, which is the caller's."""
+def connect_channel(
+    channel: grpc.Channel, *, allow: list[str], unsafe: bool, waits: Waits | None = None
+) -> Generator[Any]:
+    """`connect_path` for the exporter behind *channel*, which is the caller's; *waits* as `client_on_channel` has it."""
     with ExitStack() as stack:
         # Above the channel: what still runs on the loop may use it to end in order.
         portal = LazyPortal("the client")
         stack.callback(portal.close)
-        yield client_on_channel(channel, portal, stack, allow, unsafe)
+        yield client_on_channel(channel, portal, stack, allow, unsafe, waits)
 
 
 def client_on_path(
@@ -84,13 +89,21 @@ def _open(
 
 
 def client_on_channel(
-    channel: grpc.Channel, portal: Any, stack: ExitStack, allow: list[str], unsafe: bool
+    channel: grpc.Channel,
+    portal: Any,
+    stack: ExitStack,
+    allow: list[str],
+    unsafe: bool,
+    waits: Waits | None = None,
 ) -> Any:
-    """The client of the exporter behind *channel*. Raises ConnectionError when it does not answer."""
+    """The client of the exporter behind *channel*. Raises ConnectionError when it does not answer.
+
+    With *waits* its calls wait, as that says, when the connection breaks.
+    """
     # Clients' modules are loaded here, and their loggers made.
     with Shield():
         stub = ExporterStub(channel)
-        report = _report(stub)
+        report = _report(stub) if waits is None else _recovering(stub, stack, waits)
         root = tree.grow(report.reports, stub, portal, stack.enter_context(ExitStack()), allow, unsafe)
         stub.acquaintance = report, root
         return root.client()
@@ -103,6 +116,17 @@ def _report(stub: ExporterStub) -> Any:
         return stub.GetReport(Empty(), timeout=report_timeout())
     except grpc.RpcError as error:
         raise connection_error(error) from None
+
+
+def _recovering(stub: ExporterStub, stack: ExitStack, waits: Waits) -> Any:
+    from .recovery import asked
+
+    try:
+        report, session = asked(stub, report_timeout())
+    except grpc.RpcError as error:
+        raise connection_error(error) from None
+    stack.callback(stub.recover(waits, session).close)
+    return report
 
 
 @asynccontextmanager

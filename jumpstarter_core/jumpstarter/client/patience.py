@@ -21,6 +21,8 @@ AGAIN: Final = 5.0
 GIVEN_UP: Final = 5.0
 #: Seconds for an exporter to say who it is.
 REPORT_TIMEOUT: Final = 10.0
+#: Why, where nothing else is known.
+BROKE: Final = "its connection broke"
 
 _READY: Final = grpc.ChannelConnectivity.READY
 _REPORT: Final = "/jumpstarter.v1.ExporterService/GetReport"
@@ -53,6 +55,20 @@ class Waits:
     over: Callable[[], str | None] = _nothing
     why: Callable[[], str | None] = _nothing
     explain: Callable[[], str | None] = _nothing
+
+    def waiting(self, seconds: float, reason: str | None) -> str:
+        """What to tell when something has waited for *seconds*, 0 for the first word, because of *reason*, if it is known."""
+        since = f" (for {_duration(seconds)} now)" if seconds else ""
+        return f"Waiting for exporter {self.name}: {reason or BROKE}{since}"
+
+    def gone(self, seconds: float, reason: str | None) -> str:
+        """Why a wait of *seconds* is given up."""
+        return f"exporter {self.name} did not come back within {_duration(seconds)}: {reason or BROKE}"
+
+    @property
+    def back(self) -> str:
+        """That the exporter is there again."""
+        return f"Exporter {self.name} answers again"
 
 
 @dataclass(frozen=True)
@@ -139,7 +155,7 @@ class Patience:
                 f"Exporter {self.waits.name} was started anew: its drivers are fresh, without what was set or opened before"
             )
         elif self._waiting_calls and self._told_at:
-            self.waits.tell(f"Exporter {self.waits.name} answers again")
+            self.waits.tell(self.waits.back)
         return self._let_go()
 
     def _let_go(self) -> bool:
@@ -195,13 +211,11 @@ class Patience:
         first, self._told_at = not self._told_at, now
         why = asyncio.create_task(asyncio.to_thread(self.waits.why))
         await asyncio.wait({ready, why}, return_when=asyncio.FIRST_COMPLETED)
-        reason = (why.result() if why.done() else None) or "its connection broke"
-        since = "" if first else f" (for {_duration(seconds)} now)"
-        self.waits.tell(f"Waiting for exporter {self.waits.name}: {reason}{since}")
+        reason = why.result() if why.done() else None
+        self.waits.tell(self.waits.waiting(0 if first else seconds, reason))
 
     async def _gone(self, seconds: float) -> str:
-        reason = await asyncio.to_thread(self.waits.why) or "its connection broke"
-        return f"exporter {self.waits.name} did not come back within {_duration(seconds)}: {reason}"
+        return self.waits.gone(seconds, await asyncio.to_thread(self.waits.why))
 
 
 def _duration(seconds: float) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 import grpc
 
 from jumpstarter.common.grpc import FLOW
-from jumpstarter.common.repeats import CALL, CANCEL, NAME_KEY, SERVICE, CallName
+from jumpstarter.common.repeats import ANEW, CALL, CANCEL, NAME_KEY, SERVICE, CallName, lends_data
 
 from .patience import Lost, Patience, Session, Waits
 
@@ -34,8 +34,6 @@ _CANCEL_TIMEOUT: Final = 5.0
 
 #: Seconds for the state of a connection to follow the failure of a call on it. A driver may fail in the same way, without.
 _SETTLING: Final = 1.0
-
-_UNKNOWN_END: Final = "whether the call was done is not known"
 
 
 class Forwarder(grpc.GenericRpcHandler):
@@ -96,15 +94,14 @@ class Forwarder(grpc.GenericRpcHandler):
             await self._ready(context)
             session = self._patience.session
             if made_for is not None and method == _DRIVER_CALL and made_for != session:
-                text = f"the exporter was started anew while the call was under way: {_UNKNOWN_END}"
-                await context.abort(grpc.StatusCode.UNAVAILABLE, text)
+                await context.abort(grpc.StatusCode.UNAVAILABLE, ANEW)
             made_for = session
             loss = self._patience.loss
             call = self._call(method, session, request, context, number)
             try:
                 answer: bytes = await call
             except grpc.aio.AioRpcError as error:
-                if not await self._may_repeat(error, method, session, loss):
+                if lends_data(request) or not await self._may_repeat(error, method, session, loss):
                     await self._fail(error, context)
             except asyncio.CancelledError:
                 self._end_call(session, number)

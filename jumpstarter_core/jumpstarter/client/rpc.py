@@ -39,6 +39,11 @@ class Unary:
         except ValueError as error:
             raise _told(error) from None
 
+    def with_call(self, *args: Any, **options: Any) -> Any:
+        """(answer, call), as gRPC has it."""
+        with UnaryCall():
+            return self._method.with_call(*args, **options)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._method, name)
 

@@ -145,8 +145,7 @@ def _broke(call: CallStream, error: BaseException) -> bool:
 def tell_cut(error: BaseException, how_far: str) -> None:
     """Have *error* tell how far the transfer came."""
     if isinstance(error, JumpstarterException):
-        error.message = f"{error.message}; the transfer was cut when {how_far}"
-        error.args = (error.message,)
+        error.add(f"the transfer was cut when {how_far}")
 
 
 def _is_break(error: BaseException) -> bool:

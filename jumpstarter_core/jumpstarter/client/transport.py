@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import grpc
 
 from jumpstarter.common.errors import driver_error
+from jumpstarter.common.exceptions import ConnectionError
 from jumpstarter.common.grpc import FLOW
 from jumpstarter.common.interrupts import Flag, Shield, start_thread
 from jumpstarter.common.shell_waits import shell_waits
@@ -35,6 +36,10 @@ from jumpstarter.streams.frames import (
 from jumpstarter.streams.pipe import Pipe
 
 from .rpc import StreamCall, Unary
+
+if TYPE_CHECKING:
+    from .patience import Session, Waits
+    from .recovery import Recovery
 
 #: Ends of a call that mean no more than that: stock exporters abort theirs.
 _NORMAL_ENDS: Final = (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED)
@@ -68,6 +73,8 @@ class ExporterStub:
 
     #: (its report, the root of the clients made of it); None when nobody asked for the report.
     acquaintance: tuple[Any, Any] | None = None
+    #: Has calls wait when the connection broke; None for a stub whose calls fail then.
+    recovery: Recovery | None = None
 
     def __init__(self, channel: grpc.Channel) -> None:
         from jumpstarter_protocol.jumpstarter.v1 import jumpstarter_pb2_grpc
@@ -81,11 +88,21 @@ class ExporterStub:
             request_serializer=encode_frame,
             response_deserializer=decode_frame,
         )
-        self._driver_call = Unary(self._exporter.DriverCall)
+        self._driver_call: Any = Unary(self._exporter.DriverCall)
         self.GetReport = Unary(self._exporter.GetReport)
         self.GetStatus = Unary(self._exporter.GetStatus)
         self.EndSession = Unary(self._exporter.EndSession)
         self._use_directly()
+
+    def recover(self, waits: Waits, session: Session) -> Recovery:
+        """Have calls wait, as *waits* says, when the connection to *session* breaks."""
+        from .recovery import Recovery
+
+        self.recovery = Recovery(self, waits, session)
+        if self.recovery.named is not None:
+            self._driver_call = self.recovery.named
+        self._use_directly()
+        return self.recovery
 
     def _use_directly(self) -> None:
         # Found without the detour by __getattr__: they are a part of every call.
@@ -95,18 +112,23 @@ class ExporterStub:
 
     def lost(self) -> None:
         """The connection broke: the exporter behind the next one may have been started anew."""
+        if self.recovery is not None:
+            self.recovery.lost()
         if self.acquaintance is not None:
             self.DriverCall = partial(self._looking_first, self._driver_call)
             self.StreamingDriverCall = partial(self._looking_first, self._exporter.StreamingDriverCall)
             self.Stream = partial(self._looking_first, self._stream)
 
     def _looking_first(self, method: Any, request: Any, metadata: Any = (), **options: Any) -> Any:
+        if self.recovery is not None:
+            self.recovery.ready()
         self._look()
         renamed = self._renamed
         if renamed and hasattr(request, "uuid"):
             request.uuid = renamed.get(request.uuid, request.uuid)
-        told = [(key, _replaced(value, renamed)) for key, value in metadata]
-        return method(request, metadata=told, **options)
+        if metadata:
+            options["metadata"] = [(key, _replaced(value, renamed)) for key, value in metadata]
+        return method(request, **options)
 
     def moved(self, error: grpc.RpcError, uuid: str) -> str | None:
         """The UUID that the driver *uuid* has now, if *error* is that an exporter that was started anew does not know it."""
@@ -158,6 +180,12 @@ def moved(stub: Any, error: grpc.RpcError, uuid: str) -> str | None:
     return stub.moved(error, uuid) if isinstance(stub, ExporterStub) else None
 
 
+def recovers(stub: Any, error: grpc.RpcError) -> bool:
+    """Whether *error* is that the connection broke, and the next call of *stub* waits for another one."""
+    note_loss(stub, error)
+    return error.code() is grpc.StatusCode.UNAVAILABLE and getattr(stub, "recovery", None) is not None
+
+
 def note_loss(stub: Any, error: grpc.RpcError) -> None:
     """Have *stub* look at the exporter before its next call, if *error* is that the connection broke."""
     if error.code() is grpc.StatusCode.UNAVAILABLE and isinstance(stub, ExporterStub):
@@ -177,6 +205,8 @@ class _Outgoing:
     def __init__(self, source: Source | None) -> None:
         self.pipe = Pipe()
         self.error: BaseException | None = None
+        #: Bytes that were given to gRPC.
+        self.count = 0
         self.metadata: Mapping[str, str] = {}
         self.cancel: Callable[[], object] = self.pipe.close
         #: The exporter's answer is known, or will not come.
@@ -207,6 +237,7 @@ class _Outgoing:
         try:
             for chunk in self._queued(merge) if self._source is None else self._source(self.metadata):
                 yield from split(chunk, limit)
+                self.count += len(chunk)
         except Exception as error:  # noqa: BLE001 - kept for whoever asks
             self.error = error
             self.cancel()
@@ -235,11 +266,12 @@ class CallStream:
         self._ended = False
         self._closed = False
         self._discarding = False
+        self._received = 0
         self._reading = threading.Lock()
         try:
             self._open(request, source)
         except grpc.RpcError as error:
-            new = moved(stub, error, str(request.uuid))
+            new = str(request.uuid) if recovers(stub, error) else moved(stub, error, str(request.uuid))
             if new is None:
                 raise self._failure(error) from None
             self._discarding = False
@@ -309,8 +341,17 @@ class CallStream:
 
     def _why_ended(self) -> str:
         if self._out.done.is_set() and self._call.code() not in _NORMAL_ENDS:
-            return str(self._failure(self._call.error()))
+            return self._told(self._failure(self._call.error()))
         return "the exporter ended the stream"
+
+    def _told(self, failure: Exception) -> str:
+        """What *failure* says, and how far the stream came where it is that the connection broke."""
+        if not isinstance(failure, ConnectionError):
+            return str(failure)
+        return (
+            f"{failure}; the stream was cut when {self._out.count} bytes had been sent, not all of which may have arrived, "
+            f"and {self._received} had been received"
+        )
 
     def receive(self) -> bytes | None:
         """The next bytes; None at the end. Raises anyio.BrokenResourceError, with the exporter's reason as its cause."""
@@ -322,6 +363,7 @@ class CallStream:
                     if kind == GOAWAY:
                         break
                     if kind == DATA and payload and not self._discarding:
+                        self._received += len(payload)
                         return payload  # type: ignore[no-any-return]
         except grpc.RpcError as error:
             self._ended = True
@@ -329,7 +371,7 @@ class CallStream:
                 from anyio import BrokenResourceError
 
                 reason = self._failure(error)
-                raise BrokenResourceError(str(reason)) from reason
+                raise BrokenResourceError(self._told(reason)) from reason
         except BaseException:
             # Ctrl-C or a time-out: gRPC still waits for the message, and nobody can ask the call for another.
             self.cancel()

@@ -49,6 +49,11 @@ class JumpstarterException(Exception):
             return mask(f"{self.message} (Caused by: {self.__cause__})")
         return self.message
 
+    def add(self, text: str) -> None:
+        """Add *text* to the message."""
+        self.message = f"{self.message}; {text}"
+        self.args = (self.message,)
+
     def set_config(self, config: Any) -> None:
         """Remember the client configuration in use when the error was raised."""
         self._config = config

@@ -20,8 +20,17 @@ CALL: Final = "DriverCall"
 #: Ends the call of that name; request and answer are empty.
 CANCEL: Final = "Cancel"
 
+#: What is told of a call that was under way, and cannot be asked for again.
+UNKNOWN_END: Final = "whether the call was done is not known"
+ANEW: Final = f"the exporter was started anew while the call was under way: {UNKNOWN_END}"
 
-@dataclass(frozen=True)
+
+def call_name(session: str, caller: str, number: int, lowest: int) -> str:
+    """The text of a `CallName`."""
+    return f"{session} {caller} {number} {lowest}"
+
+
+@dataclass(frozen=True, slots=True)
 class CallName:
     """Names one call.
 
@@ -38,10 +47,15 @@ class CallName:
     lowest: int
 
     def __str__(self) -> str:
-        return f"{self.session} {self.caller} {self.number} {self.lowest}"
+        return call_name(self.session, self.caller, self.number, self.lowest)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The reverse of `str`. Raises ValueError."""
         session, caller, number, lowest = text.split(" ")
         return cls(session, caller, int(number), int(lowest))
+
+
+def lends_data(request: bytes) -> bool:
+    """Whether the encoded *request* of a call names a stream of its client for data, which breaks with the connection."""
+    return b"client_stream" in request

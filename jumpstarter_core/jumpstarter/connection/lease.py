@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +38,7 @@ from .tunnel import Tunnel, tunnel
 
 if TYPE_CHECKING:
     from jumpstarter.client.logs import Following
+    from jumpstarter.client.patience import Waits
     from jumpstarter.config.client import ClientConfigV1Alpha1
 
 __all__ = ["AfterLeaseHookFailed", "Kept", "LeaseRequest", "Leased", "client_of", "keep_lease", "lease"]
@@ -72,6 +73,8 @@ class Leased:
     owned: bool
     _keeper: Keeper = field(repr=False)
     _way: Tunnel = field(repr=False)
+    #: How calls of clients in this process wait.
+    _waits: Waits = field(repr=False)
     waits: float = 0.0
     #: The stubs of clients, which are told when a connection broke that nobody has called on.
     _users: set[Any] = field(default_factory=set, repr=False)
@@ -225,6 +228,7 @@ def lease(
             owned=kept.owned,
             _keeper=keeper,
             _way=way,
+            _waits=reached.waits,
             _users=users,
         )
 
@@ -235,6 +239,7 @@ class _Reached:
 
     kept: Kept
     retry_timeout: float
+    waits: Waits
     way: Tunnel
     stub: Any
     status: Callable[[], Any]
@@ -301,7 +306,7 @@ def _reached(
     status = patient_status(stub, limit_retry, lambda: way.problem, lambda: keeper.ended, lost_for)
     status()  # from here on there is an exporter whose log can be followed
     waiting.stop()
-    return _Reached(kept, limit_retry, way, stub, status)
+    return _Reached(kept, limit_retry, replace(waits, why=keeper.why_gone), way, stub, status)
 
 
 def _is_offline(lab: Lab, exporter: str) -> bool:
@@ -321,7 +326,7 @@ def client_of(leased: Leased) -> Generator[Any]:
 
     with (
         open_channel(lambda: leased.channel((*CLIENT_OPTIONS, *OPTIONS))) as channel,
-        connect_channel(channel, allow=leased.allow, unsafe=leased.unsafe) as client,
+        connect_channel(channel, allow=leased.allow, unsafe=leased.unsafe, waits=leased._waits) as client,
     ):
         leased._users.add(client.stub)
         try:

@@ -25,6 +25,7 @@ from jumpstarter.client.dial import Dialer
 from jumpstarter.client.grpc import ClientService
 from jumpstarter.client.grpc import Lease as LeaseModel
 from jumpstarter.client.lab import ControllerUnreachable, Lab
+from jumpstarter.client.patience import Waits
 from jumpstarter.client.transport import OPTIONS as CLIENT_OPTIONS
 from jumpstarter.client.transport import ExporterStub
 from jumpstarter.common.errors import connection_error, reached_at
@@ -109,11 +110,13 @@ class _Way:
         raise NotImplementedError
         yield
 
-    def _client(self, channel: grpc.Channel, status: Callable[[], Any], stack: ExitStack) -> Any:
+    def _client(
+        self, channel: grpc.Channel, status: Callable[[], Any], stack: ExitStack, waits: Waits | None = None
+    ) -> Any:
         warning = wait_until_ready(status)
         if warning:
             logger.warning("%s", warning)
-        return client_on_channel(channel, self.portal, stack, self.allow, self.unsafe)
+        return client_on_channel(channel, self.portal, stack, self.allow, self.unsafe, waits)
 
 
 #: Gives the client, closed with the stack, unless the function says that nobody waits for it any more.
@@ -336,6 +339,10 @@ class Lease(_Way):
         except ControllerUnreachable:
             return None
 
+    def _why_over(self) -> str | None:
+        reason = self._over(True)
+        return None if reason is None else f"lease {self.name} {reason}"
+
     def _connect(self, path: Path, dialer: Dialer, stack: ExitStack, left: Callable[[], bool]) -> Any:
         channel = exporter_channel(str(path), options=(*CLIENT_OPTIONS, *OPTIONS))
         stack.callback(channel.close)
@@ -345,7 +352,14 @@ class Lease(_Way):
 
         stub = ExporterStub(channel)
         status = patient_status(stub, self.retry_timeout, lambda: dialer.problem, over)
-        return self._client(channel, status, stack)
+        waits = Waits(
+            self.retry_timeout,
+            logger.warning,
+            self.exporter_name,
+            over=self._why_over,
+            why=lambda: dialer.problem,
+        )
+        return self._client(channel, status, stack, waits)
 
 
 @dataclass(kw_only=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import grpc
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
+from jumpstarter.common.interrupts import Flag
 from jumpstarter.common.repeats import CALL, CANCEL, NAME_KEY, SERVICE, CallName
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class _Call:
     """One call, as the handler sees its context and as those see it who ask for it."""
 
     def __init__(self) -> None:
-        self._answer: Future[Any] = Future()
+        self._answer: Any = None
+        self._done = Flag()
         self._failure: tuple[grpc.StatusCode, str] | None = None
         self._trailing: Any = ()
         self._lock = threading.Lock()
@@ -61,9 +62,14 @@ class _Call:
     def run(self, handler: Callable[[Any, Any], Any], request: Any) -> None:
         """Have *handler* answer it."""
         try:
-            self._answer.set_result(handler(request, self))
+            self._answer = handler(request, self)
         except _Aborted:
-            self._answer.set_result(None)
+            pass
+        except BaseException as error:
+            self._failure = grpc.StatusCode.UNKNOWN, str(error)
+            raise
+        finally:
+            self._done.set()
 
     def give(self, context: grpc.ServicerContext) -> Any:
         """Answer *context* when there is an answer."""
@@ -73,11 +79,12 @@ class _Call:
                 self._timer.cancel()
         if not context.add_callback(self._left):
             self._left()
-        answer = self._answer.result()
-        context.set_trailing_metadata(self._trailing)
+        self._done.wait()
+        if self._trailing:
+            context.set_trailing_metadata(self._trailing)
         if self._failure is not None:
             context.abort(*self._failure)
-        return answer
+        return self._answer
 
     def cancel(self) -> None:
         """End it, if its method can be ended."""
@@ -90,7 +97,7 @@ class _Call:
         """One who asked has the answer, or has gone."""
         with self._lock:
             self._asking -= 1
-            if self._asking or self._answer.done():
+            if self._asking or self._done.is_set():
                 return
             self._timer = threading.Timer(AWAY, self.cancel)
             self._timer.daemon = True
