@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import click
 
 from .empty import refuse_empty
+from .once import refuse_second
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -70,6 +71,7 @@ class Command:
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command), self.target
         refuse_empty(command, ("command", *self.may_be_empty))
+        refuse_second(command)
         _uniform(command)
         return command
 
@@ -181,6 +183,7 @@ class LazyGroup(click.Group):
         attrs.setdefault("context_settings", {"help_option_names": HELP_OPTIONS})
         super().__init__(name=name, **attrs)
         refuse_empty(self)
+        refuse_second(self)
         self.sources = dict(sources)
         self.aliases = aliases
         self.sections = sections or {}

@@ -33,6 +33,12 @@ def named(items: Sequence[T], names: Sequence[str], name_of: Callable[[T], str],
     return [known[name] for name in names]
 
 
+def check_watched(watch: bool, output: str | None) -> None:
+    """Raise click.UsageError for a list that is followed in a form that is none of a table."""
+    if watch and output in ("json", "yaml", "name"):
+        raise click.UsageError(f"--watch prints a table, and -o {output} is none: give one of the two.")
+
+
 def follow(rows: Callable[[], Sequence[Sequence[str]]], headings: Sequence[str]) -> NoReturn:
     """Print the table of *rows*, then each row that is new or has changed, and those that are gone, until interrupted."""
     shown = {row[0]: tuple(row) for row in rows()}

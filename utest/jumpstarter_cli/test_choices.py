@@ -118,6 +118,30 @@ def test_what_chooses_no_time_or_nothing_is_wrong_usage(cli: Cli, command: str) 
     assert result.error.startswith("Error: Invalid value for '--")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "shell -n a -n b",
+        "shell --name a -n b",
+        "shell --lease a --lease b",
+        "shell --client a --client b -l a=b",
+        "shell --exporter simulated --exporter other",
+        "run --exporter a --exporter b",
+        "--endpoint a:1 --endpoint b:1 get leases",
+        "create lease -n a --lease-id a --lease-id b",
+        "update lease a --to-client b --to-client c",
+        "get leases --client-config a --client-config b",
+        "admin get clients -n a -n b",
+        "admin create client a --out b --out c",
+        "admin apply -f a -f b",
+    ],
+)
+def test_two_choices_of_one_are_wrong_usage(cli: Cli, command: str) -> None:
+    result = cli.jmp(*command.split())
+    assert (result.code, result.out) == (2, "")
+    assert " is given twice: give it once. Try 'jmp" in result.error
+
+
 def test_empty_argument_of_the_shells_command_is_its_own(cli: Cli) -> None:
     assert cli.ok("jmp", "shell", "--exporter", "simulated", "--", "printf", "<%s>", "") == "<>"
 

@@ -111,6 +111,8 @@ def test_info_in_json_is_json_also_without_a_client(cli: Cli) -> None:
         "config validate",
         "gett",
         "shell -l",
+        "get leases --watch -o json",
+        "get exporters -w -o name",
         "--endpoint",
         "admin --nope",
         "admin create exporter x --label",

@@ -13,7 +13,7 @@ from jumpstarter_cli.lab_names import complete_exporter
 from jumpstarter_cli.leases import exporter_data, lease_data, local_text
 from jumpstarter_cli.logs import note
 from jumpstarter_cli.output import data, output_option, table
-from jumpstarter_cli.watching import follow, named
+from jumpstarter_cli.watching import check_watched, follow, named
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -78,6 +78,7 @@ def exporters(
 
     NAMES are those of exporters to show; without them, all are.
     """
+    check_watched(watch, output)
     with lab_of(client, client_config) as (lab, _):
         hidden = 0
 

@@ -21,7 +21,7 @@ from jumpstarter_cli.lab import (
 from jumpstarter_cli.lab_names import complete_exporter, complete_lease
 from jumpstarter_cli.leases import LEASE_HEADINGS, SHORT_HEADINGS, lease_data, lease_row, short_row
 from jumpstarter_cli.output import data, output_option, table
-from jumpstarter_cli.watching import follow, named
+from jumpstarter_cli.watching import check_watched, follow, named
 
 if TYPE_CHECKING:
     from jumpstarter.client.lab import Lab, Lease
@@ -172,6 +172,7 @@ def get(
 
     NAMES are those of leases to show, whoever's they are, also such as have ended.
     """
+    check_watched(watch, output)
     with lab_of(client, client_config) as (lab, _):
 
         def leases_now() -> list[Lease]:
