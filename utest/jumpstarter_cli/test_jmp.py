@@ -53,6 +53,8 @@ def test_help_imports_nothing_of_ours_but_the_table() -> None:
         ".jmp",
         ".jmp_group",
         ".logs",
+        ".once",
+        ".silence",
         ".table",
     )
     assert out.splitlines()[-1] == str([f"jumpstarter_cli{name}" for name in names])
