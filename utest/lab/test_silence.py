@@ -131,9 +131,8 @@ def test_everything_that_is_under_way_is_told_what_was_cut(
     client = busy(distant, route, *works)
     distant.places.pull(place)
     all_told(client, works)
-    silent = (
-        "exporter board is offline" if place == "exporter" else "neither exporter board nor the controller"
-    )
+    # The controller may find out about an exporter a little later than its client.
+    silent = "exporter" if place == "exporter" else "neither exporter board nor the controller"
     for work in works:
         assert silent in told(client, work), client.text()
     assert "items had arrived" in told(client, "items")
