@@ -18,6 +18,7 @@ import _signal  # type: ignore[import-not-found]  # signal itself makes enums of
 import _thread
 import importlib
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -433,11 +434,60 @@ def _shield_imports() -> None:
 
     def shielded(*args: Any) -> Any:
         with Shield():
-            return load(*args)
+            module = load(*args)
+            if args[0] == "logging":
+                _shield_logging()
+            return module
 
     shielded.__code__ = shielded.__code__.replace(co_filename=load.__code__.co_filename)
     shielded.shielded = True  # type: ignore[attr-defined]
     bootstrap._find_and_load = shielded
 
 
+class ShieldedLock:
+    """A `threading.RLock`, as logging uses them. The main thread is inside a shield while it has it."""
+
+    def __init__(self) -> None:
+        self._lock: Any = threading.RLock()
+        self._shields: list[Shield] = []  # of whoever has the lock
+
+    def acquire(self) -> bool:
+        """Acquire it, again if it is this thread's."""
+        shield = Shield()
+        shield.__enter__()
+        self._lock.acquire()
+        self._shields.append(shield)
+        return True
+
+    def release(self) -> None:
+        """Release it once. Raises what has waited for that."""
+        shield = self._shields.pop()
+        self._lock.release()
+        shield.__exit__(None, None, None)
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _at_fork_reinit(self) -> None:
+        """In a new process, of which one thread is left; logging had the lock when it began."""
+        self._lock._at_fork_reinit()
+        shields, self._shields = self._shields, []
+        for shield in reversed(shields):
+            shield.__exit__(None, None, None)
+
+
+def _shield_logging() -> None:
+    """Have the main thread inside a shield while it has logging's own lock, for which the first lines of every loop wait, too."""
+    logging: Any = sys.modules.get("logging")
+    # It is not there yet while the module is half loaded, which is done inside a shield.
+    if isinstance(getattr(logging, "_lock", None), _RLOCKS):
+        logging._lock = ShieldedLock()
+
+
+_RLOCKS: Final = type(threading.RLock())
+
 _shield_imports()
+_shield_logging()

@@ -17,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from jumpstarter.common.enums import LogSource
+from jumpstarter.common.interrupts import ShieldedLock
 from jumpstarter.common.secrets import mask
 
 #: Lines kept for a client that connects later, and lines a client may lag behind.
@@ -60,6 +61,9 @@ class LogHub(logging.Handler):
         self._backlog: deque[LogLine] = deque(maxlen=BACKLOG)
         self._sources: dict[str, LogSource] = {}
         self._hub_lock = threading.Lock()
+
+    def createLock(self) -> None:  # noqa: N802 - as logging calls it
+        self.lock = ShieldedLock()  # type: ignore[assignment]
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

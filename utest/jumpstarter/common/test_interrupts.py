@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import Any
 
 import pytest
 from jumpstarter.common import interrupts
@@ -280,3 +283,21 @@ def test_a_handler_that_raises_while_grpc_has_a_lock_leaves_no_lock_held(
                 for _ in range(50):
                     action()
         run_aside(lambda: (client.on(), list(client.read())), LIMIT, "afterwards")
+
+
+def test_a_handler_that_raises_while_logging_has_its_lock_leaves_no_lock_held() -> None:
+    def look(frame: FrameType, event: str, argument: object) -> Any:
+        if event == "return" and frame.f_code.co_name in ("_acquireLock", "acquire"):
+            sys.settrace(None)
+            signal.raise_signal(NUMBER)
+        return look
+
+    with pytest.raises(Interrupted):
+        sys.settrace(look)
+        try:
+            logging.getLogger("of nobody yet")
+        finally:
+            sys.settrace(None)
+    done = threading.Event()
+    threading.Thread(target=lambda: (logging.getLogger("of another thread"), done.set()), daemon=True).start()
+    assert done.wait(LIMIT)
