@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import weakref
-from _queue import SimpleQueue  # the module queue loads others, and every `j` comes here
+from _queue import Empty, SimpleQueue  # the module queue loads others, and every `j` comes here
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import grpc
 
 from jumpstarter.common.exceptions import ConnectionError
 from jumpstarter.common.interrupts import Shield, UnaryCall, start_thread
+
+#: Seconds for the beginning of a call to be told after its end.
+LATE: Final = 1.0
 
 
 class ConnectionClosedError(ConnectionError, ValueError):
@@ -97,9 +101,22 @@ class StreamCall:
         return self._call  # type: ignore[no-any-return]
 
     def initial_metadata(self) -> Any:
-        """What the other side said at the beginning; waits for it."""
-        with Shield(self._call.cancel):
-            return self._call.initial_metadata()
+        """What the other side said at the beginning; waits for it, or for the end of the call: () then.
+
+        gRPC's own wait is on a thread: where a connection broke just then, gRPC has lost the event of the beginning, and waited
+        on after the end, which nothing could end.
+        """
+        told: SimpleQueue[Any] = SimpleQueue()
+        call = self._call
+        with Shield(call.cancel):
+            start_thread(lambda: told.put(call.initial_metadata()), name="jumpstarter-beginning")
+            self.on_done(lambda: told.put(None))
+            beginning = told.get()
+            if beginning is None:
+                # The two may have come at once.
+                with suppress(Empty):
+                    beginning = told.get(timeout=LATE)
+        return beginning or ()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
