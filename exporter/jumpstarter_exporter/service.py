@@ -34,7 +34,7 @@ from jumpstarter.session import Session
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from .lease import LeaseSession, Outcome
-from .link import TRANSIENT, Backoff, ControllerLink, controller_link
+from .link import TELL_INTERVAL, TRANSIENT, Backoff, ControllerLink, controller_link
 from .record import Record, Unfinished
 from .reporter import Reporter
 from .setup import Setup, configured
@@ -166,13 +166,13 @@ class Exporter:
 
     async def _follow(self, link: ControllerLink, reporter: Reporter, reports: list[Any]) -> None:
         """Register, and keep `_wanted` at what the controller says; again after every break of the line."""
-        backoff, known, broken = Backoff(), False, False
+        backoff, known, broken, tell_at = Backoff(), False, False, 0.0
         while True:
             try:
                 async for status in await self._come(link, reporter, reports, known=known):
                     if broken:
                         logger.info("the line to the controller is there again")
-                    broken = False
+                    broken, tell_at = False, 0.0
                     backoff.reset()
                     known = link.takes_back and self._unfinished is None
                     self._want((status.lease_name, status.client_name) if status.leased else None)
@@ -188,8 +188,10 @@ class Exporter:
                     continue
                 if error.code() not in (*TRANSIENT, grpc.StatusCode.UNKNOWN) or _is_refusal(error):
                     raise ExporterRefused(self._refusal(error)) from None
+                if (now := time.monotonic()) >= tell_at:
+                    logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
+                    tell_at = now + TELL_INTERVAL
                 broken = True
-                logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
             await asyncio.sleep(backoff.next())
 
     async def _come(

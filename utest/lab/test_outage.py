@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from .world import Process, World, wait_for
+from .world import PATIENCE, Process, World, wait_for
 
 
 def start_board(world: World, **config: Any) -> Process:
     world.add_exporter("board", "kind=board", **config)
     return world.run_exporter("board")
+
+
+def await_attempts(address: str, count: int) -> None:
+    """Wait until somebody has connected *count* times to a server of which nothing is heard."""
+    host, _, port = address.rpartition(":")
+    with socket.create_server((host, int(port))) as server:
+        server.settimeout(PATIENCE)
+        for _ in range(count):
+            server.accept()[0].close()
 
 
 def test_shell_goes_on_after_the_controller_was_killed_and_started_again(
@@ -51,8 +61,10 @@ def test_exporter_is_back_without_a_registration_and_registers_where_it_is_not_k
     world.nothing_is_leased()
     world.processes[0].end(signal.SIGKILL)
     board.until("the line to the controller broke")
+    await_attempts(world.endpoint, 3)
     world.start_controller()
     board.until("the line to the controller is there again")
+    assert board.text().count("the line to the controller broke") == 1
     assert board.text().count("registered as board") == 1
     held = world.ok("create", "lease", "-l", "kind=board", "--wait", "30", "-o", "name").strip()
     world.ok("delete", "lease", held)

@@ -31,7 +31,7 @@ KEEPALIVE: Final = (
 #: default after a minute). The answer to a ping comes behind the data that is under way, so it may not be shorter on slow lines.
 DATA_ALIVE: Final[Mapping[str, Any]] = {
     "grpc.keepalive_time_ms": 3_000,
-    "grpc.keepalive_timeout_ms": 9_000,
+    "grpc.keepalive_timeout_ms": 8_000,
     "grpc.http2.ping_timeout_ms": 11_000,
 }
 

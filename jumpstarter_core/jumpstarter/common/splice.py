@@ -12,9 +12,9 @@ from typing import Final
 CHUNKS: Final = (16 << 10, 256 << 10)
 #: Bytes that a unix socket may hold on their way to its other end; the system may allow less.
 SENT_AHEAD: Final = 4 << 20
-#: How a dead connection is known, by options of TCP: one that is idle is asked after 4 s, every 2 s, three times; what was
-#: sent is to be acknowledged within 10 s (milliseconds).
-SILENCE: Final = (("TCP_KEEPIDLE", 4), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000))
+#: How a dead connection is known, by options of TCP: one that is idle is asked after 4 s, every 2 s, twice; what was
+#: sent is to be acknowledged within 8 s (milliseconds).
+SILENCE: Final = (("TCP_KEEPIDLE", 4), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 2), ("TCP_USER_TIMEOUT", 8_000))
 #: Bytes that wait in the system for a slow line, beside those that are under way on it: the answer to a ping of gRPC comes behind
 #: them, and a line that is slow and busy shall not look dead.
 UNSENT: Final = 128 << 10
