@@ -17,8 +17,8 @@ from .world import Process, wait_for
 pytestmark = pytest.mark.skipif(not can_be_made(), reason="only root can make networks, on Linux")
 
 FAULTS = {"PYTHONPATH": str(Path(__file__).resolve().parents[1] / "faults")}
-#: Seconds within which everything is told.
-TOLD = 15.0
+#: Seconds within which everything is told: 15 are promised, and a busy machine may take more. Without what is tested it is 40.
+TOLD = 25.0
 #: What a lab without a joint has: clients dial.
 DIALLED = {"router": {"joint": {"listen": ""}}}
 
