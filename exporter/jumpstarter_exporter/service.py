@@ -189,7 +189,9 @@ class Exporter:
                 if error.code() not in (*TRANSIENT, grpc.StatusCode.UNKNOWN) or _is_refusal(error):
                     raise ExporterRefused(self._refusal(error)) from None
                 if (now := time.monotonic()) >= tell_at:
-                    logger.warning("the line to the controller broke: %s", error.details() or error.code().name)
+                    logger.warning(
+                        "the line to the controller broke: %s", error.details() or error.code().name
+                    )
                     tell_at = now + TELL_INTERVAL
                 broken = True
             await asyncio.sleep(backoff.next())
