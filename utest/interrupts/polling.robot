@@ -21,7 +21,10 @@ Keywords Time Out
             Do    ${operation}    ${time} ms
         EXCEPT    Keyword timeout * exceeded.    type=GLOB
             Evaluate    $hits.add("Robot: " + $operation, "SIGALRM")
+        EXCEPT    *this never comes*    type=GLOB
+            Evaluate    $hits.add("Robot: " + $operation, "SIGALRM that had no effect")
         END
+        Have Robot Start Timers
     END
     Log To Console    \n${hits}
 
@@ -30,6 +33,13 @@ The Board Works After All
 
 
 *** Keywords ***
+Have Robot Start Timers
+    [Documentation]    Mends what a time-out leaves in Robot 7.5 that comes as a keyword ends: it counts a timer
+    ...    that is over, and starts none any more. What comes as Python runs a finalizer has no effect either.
+    [Timeout]    1 minute
+    # One runs now: that of Evaluate.
+    Evaluate    setattr(importlib.import_module("robot.running.timeouts.posix").PosixRunner, "_started", 1)
+
 Do
     [Arguments]    ${operation}    ${time}
     [Timeout]    ${time}
