@@ -41,7 +41,7 @@ FLOW: Final = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 4 << 
 
 
 #: The same from end to end through a joint, where the answer to a ping comes behind all that is under way on every leg.
-FAR_FLOW: Final = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 20))
+FAR_FLOW: Final = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 2 << 20))
 
 
 def is_tcp(host: str) -> bool:
