@@ -231,7 +231,8 @@ def _set_handlers(handlers: list[tuple[int, Any]]) -> None:
     with Shield():
         for number, handler in handlers:
             if handler is not None:  # one that Python did not install cannot be put back
-                _signal.signal(number, handler)
+                # SIG_IGN and SIG_DFL of the module signal are enums, which C does not know.
+                _signal.signal(number, handler if callable(handler) else int(handler))
 
 
 class UnaryCall(Shield):

@@ -98,6 +98,13 @@ def test_handlers_are_set_as_long_as_a_context_lasts() -> None:
     assert [signal.getsignal(number) for number in numbers] == before
 
 
+def test_a_signal_is_ignored_as_long_as_a_context_lasts() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with handling(signal.SIG_IGN, signal.SIGHUP):
+        signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
 @pytest.mark.parametrize("moment", [1, 2])
 def test_handlers_come_back_when_another_handler_raises_as_they_are_set(
     monkeypatch: pytest.MonkeyPatch, moment: int

@@ -37,6 +37,7 @@ def power_on(path: Path) -> Any:
         owned=True,
         _keeper=unused,
         _way=Tunnel(str(path), "", unused, None),
+        _waits=unused,
     )
     with client_of(leased) as client:
         return client.call("on")
