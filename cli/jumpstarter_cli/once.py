@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import click
 
-#: Parameters that choose one board, lease, client, controller or file.
-CHOOSING: Final = frozenset(
+#: Parameters that choose one board, lease, client, controller or file, or are a secret: the last of two would win in silence.
+ONCE: Final = frozenset(
     [
         "ca",
         "client",
@@ -22,6 +22,7 @@ CHOOSING: Final = frozenset(
         "name",
         "namespace",
         "out",
+        "passphrase",
         "path",
         "tls_grpc",
         "to_client",
@@ -31,7 +32,7 @@ CHOOSING: Final = frozenset(
 
 
 def refuse_second(command: click.Command) -> None:
-    """Let *command* end with wrong usage where one of the options that choose is given twice."""
+    """Let *command* end with wrong usage where one of the options of `ONCE` is given twice."""
     make = command.make_parser
 
     def make_parser(ctx: click.Context) -> Any:
@@ -52,26 +53,7 @@ def refuse_second(command: click.Command) -> None:
 
 def _check(command: click.Command, given: list[click.Parameter], ctx: click.Context) -> None:
     for param in command.params:
-        chooses = isinstance(param, click.Option) and param.name in CHOOSING and not param.multiple
-        if chooses and given.count(param) > 1:
+        single = isinstance(param, click.Option) and param.name in ONCE and not param.multiple
+        if single and given.count(param) > 1:
             hint = param.get_error_hint(ctx)
             raise click.BadOptionUsage(param.name or "", f"{hint} is given twice: give it once.", ctx)
-
-
-class Once(click.Option):
-    """An option that may be given once. Use it as *cls* of click.option; its value is as without."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{**options, "multiple": True})
-
-    def value_from_envvar(self, ctx: click.Context) -> Any:
-        """The variable as it stands: spaces in it separate nothing."""
-        value = self.resolve_envvar_value(ctx)
-        return None if value is None else (value,)
-
-    def process_value(self, ctx: click.Context, value: Any) -> Any:
-        """The one value, None without one. Raises click.BadOptionUsage."""
-        values = super().process_value(ctx, value)
-        if values and len(values) > 1:
-            raise click.BadOptionUsage(self.name or "", f"{self.opts[0]} is given twice: give it once", ctx)
-        return values[0] if values else None

@@ -19,7 +19,6 @@ from jumpstarter_cli.exporters import (
     resolve,
 )
 from jumpstarter_cli.listener import DEFAULT_HOST, parse_listener, server_credentials
-from jumpstarter_cli.once import Once
 from jumpstarter_cli.signals import wait_for_the_end
 
 if TYPE_CHECKING:
@@ -44,9 +43,7 @@ WATCHDOG = 60.0
 )
 @click.option("--tls-key", metavar="FILE", type=click.Path(), help="Private key (PEM) of the listener.")
 @click.option("--tls-grpc-insecure", is_flag=True, help="Serve without TLS.")
-@click.option(
-    "--passphrase", cls=Once, envvar="JMP_GRPC_PASSPHRASE", help="Passphrase that clients must know."
-)
+@click.option("--passphrase", envvar="JMP_GRPC_PASSPHRASE", help="Passphrase that clients must know.")
 @click.option(
     "--exit-on-lease-end",
     is_flag=True,

@@ -14,7 +14,6 @@ from jumpstarter_cli.exporters import exporter_config_option, exporter_option, r
 from jumpstarter_cli.lab import client_options, duration_option, selector_option
 from jumpstarter_cli.lab_names import complete_exporter, complete_lease
 from jumpstarter_cli.launch import Surroundings, launch, note_start
-from jumpstarter_cli.once import Once
 
 if TYPE_CHECKING:
     from jumpstarter_cli.leased import Wish
@@ -69,9 +68,7 @@ command_argument = click.argument("command", nargs=-1, callback=_not_nameless)
 @click.option("--exporter-logs", is_flag=True, help="Show what the exporter and its drivers log.")
 @click.option("--tls-grpc", metavar="HOST:PORT", help="Connect to an exporter that runs in direct mode.")
 @click.option("--tls-grpc-insecure", is_flag=True, help="The exporter in direct mode serves without TLS.")
-@click.option(
-    "--passphrase", cls=Once, envvar="JMP_GRPC_PASSPHRASE", help="Passphrase of the exporter in direct mode."
-)
+@click.option("--passphrase", envvar="JMP_GRPC_PASSPHRASE", help="Passphrase of the exporter in direct mode.")
 @command_argument
 @click.pass_context
 def shell(
