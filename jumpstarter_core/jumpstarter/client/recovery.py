@@ -29,6 +29,7 @@ from jumpstarter.common.repeats import (
 )
 
 from .patience import AGAIN, FIRST_WORD, GIVEN_UP, REPORT_TIMEOUT, Session, Waits
+from .rpc import of_channel
 
 if TYPE_CHECKING:
     from .transport import ExporterStub
@@ -172,8 +173,10 @@ class NamedCalls:
             if error.code() is not _LOST or lends_data(request.SerializeToString()):
                 self._open.discard(number)
                 raise
-        except BaseException:
+        except BaseException as error:
             self._left(session, number)
+            if isinstance(error, ValueError):
+                raise of_channel(error) from None
             raise
         try:
             return self._again(request, session, number, metadata, options)

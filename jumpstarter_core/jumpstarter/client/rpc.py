@@ -21,7 +21,7 @@ class ConnectionClosedError(ConnectionError, ValueError):
     """Raised when a channel is used that this program has closed; a ValueError as well, which gRPC raises."""
 
 
-def _told(error: ValueError) -> ValueError:
+def of_channel(error: ValueError) -> ValueError:
     """What *error* of gRPC means, if it is about a channel that is closed; else itself."""
     if "closed" not in str(error).lower():
         return error
@@ -41,7 +41,7 @@ class Unary:
             with UnaryCall():
                 return self._method(*args, **options)
         except ValueError as error:
-            raise _told(error) from None
+            raise of_channel(error) from None
 
     def with_call(self, *args: Any, **options: Any) -> Any:
         """(answer, call), as gRPC has it."""
@@ -70,7 +70,7 @@ class StreamCall:
         except BaseException as error:
             self.cancel()
             if isinstance(error, ValueError):
-                raise _told(error) from None
+                raise of_channel(error) from None
             raise
 
     def __iter__(self) -> Iterator[Any]:

@@ -71,14 +71,17 @@ class _Call:
         finally:
             self._done.set()
 
-    def give(self, context: grpc.ServicerContext) -> Any:
-        """Answer *context* when there is an answer."""
+    def ask(self, context: grpc.ServicerContext) -> None:
+        """*context* is that of one who waits for the answer, from now on until its end."""
         with self._lock:
             self._asking += 1
             if self._timer is not None:
                 self._timer.cancel()
         if not context.add_callback(self._left):
             self._left()
+
+    def give(self, context: grpc.ServicerContext) -> Any:
+        """Answer *context* when there is an answer."""
         self._done.wait()
         if self._trailing:
             context.set_trailing_metadata(self._trailing)
@@ -127,6 +130,7 @@ class RepeatedCalls:
     def call(self, request: pb.DriverCallRequest, context: grpc.ServicerContext) -> Any:
         """`ExporterService.DriverCall`, once."""
         call, is_new = self._take(self._name(context))
+        call.ask(context)
         if is_new:
             call.run(self._exporter.DriverCall, request)
         return call.give(context)

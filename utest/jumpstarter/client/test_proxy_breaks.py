@@ -17,11 +17,12 @@ from anyio import to_thread
 from jumpstarter.client.client import connect_channel, connect_path
 from jumpstarter.client.patience import Waits
 from jumpstarter.client.proxy import OPTIONS, proxying
+from jumpstarter.client.rpc import ConnectionClosedError
 from jumpstarter.common.enums import ExporterStatus
 from jumpstarter.common.exceptions import ConnectionError
 from jumpstarter.common.repeats import NAME_KEY, SERVICE
 from jumpstarter.driver import Driver, export
-from jumpstarter.session import Session
+from jumpstarter.session import Session, repeats
 
 pytestmark = pytest.mark.anyio
 
@@ -297,6 +298,30 @@ async def test_method_whose_caller_gave_up_is_cancelled(tmp_path: Path) -> None:
     async with shell(tmp_path) as made:
         await to_thread.run_sync(impatient, made.socket)
         assert await to_thread.run_sync(lambda: made.gate.cancelled.wait(60))
+
+
+async def test_method_whose_caller_does_not_come_back_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats, "AWAY", 0.1)
+    async with shell(tmp_path, limit=1) as made:
+        calling = asyncio.create_task(made.use("wait_async"))
+        await made.begun()
+        await made.network.cut()
+        assert await to_thread.run_sync(lambda: made.gate.cancelled.wait(60))
+        with pytest.raises(ConnectionError):
+            await calling
+
+
+async def test_call_on_a_channel_that_was_closed_says_so(tmp_path: Path) -> None:
+    with (
+        exporter(tmp_path / "exporter", Gate()),
+        grpc.insecure_channel(f"unix:{tmp_path / 'exporter'}") as channel,
+        connect_channel(channel, allow=[], unsafe=True, waits=Waits(60)) as client,
+    ):
+        channel.close()
+        with pytest.raises(ConnectionClosedError, match="this connection has been closed: connect again"):
+            client.call("count")
 
 
 class Interrupted(BaseException):
